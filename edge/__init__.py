@@ -1,0 +1,1 @@
+"""Jidoka: inspect parts beside the machine."""
