@@ -90,7 +90,7 @@ class DeviceError(JidokaError):
     exit_status = Exit.DEVICE
 
 
-class SourceEnded(DeviceError):
+class SourceEnded(DeviceError):  # noqa: N818 - an end, not an error to a user
     """A finite source (video file, folder) has delivered its last frame. Not a fault."""
 
     exit_status = Exit.OK

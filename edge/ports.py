@@ -71,7 +71,8 @@ class Actuator(Protocol):
 
     def apply(self, command: Command) -> Applied:
         """Carry out, or refuse with ``ok=False`` and a code (late, unknown, out of range). Raises DeviceError if the
-        device is out of reach."""
+        device is out of reach.
+        """
         ...
 
     def safe(self) -> None:
@@ -113,7 +114,8 @@ class Link(Protocol):
 @dataclass(frozen=True, slots=True)
 class Heads:
     """Where one stream of the journal stands: ``last`` appended and committed (0 if none), ``acked`` by the
-    coordinator, ``first`` still held (``last + 1`` when nothing is held), ``bytes_held``."""
+    coordinator, ``first`` still held (``last + 1`` when nothing is held), ``bytes_held``.
+    """
 
     last: int
     acked: int
