@@ -1,0 +1,222 @@
+"""A bundle: a folder that says all that is needed to get from a camera frame to findings, without a line of code.
+
+::
+
+    my-model/
+      model.onnx         the graph with its weights (no external data)
+      model.toml         the manifest below
+      golden/            optional: pictures and the raw outputs they must give
+      MODEL_CARD.md      optional, as any other file; every file is listed under [files]
+
+    schema = 1                        # of this file's format
+
+    [model]
+    name = "brushed-metal"            # an id: letters, digits, . _ -
+    version = "1.0.0"                 # semantic version
+    task = "segment"                  # classify | detect | segment
+    labels = ["scratch", "pit"]       # in the order of the model's classes, background not counted
+    licence = "Apache-2.0"            # SPDX
+
+    [input]                           # see edge.vision.spec.InputSpec
+    width_px = 320
+    height_px = 320
+    color = "gray"                    # bgr | rgb | gray
+    scale = 0.00392156862745098       # (pixel * scale - mean) / std
+    mean = [0.0]
+    std = [1.0]
+    fit = "letterbox"                 # letterbox | stretch | crop
+    anchor = "center"                 # center | top_left
+    pad_value = 114
+
+    [output]                          # see edge.vision.spec: a table of heads
+    head = "segment"                  # yolov8 | end2end | classify | segment
+    activation = "sigmoid"            # segment, classify: none | softmax | sigmoid, what is still to be applied
+    background = 0                    # segment, optional: the channel that means 'nothing here'
+
+    [thresholds]                      # see edge.vision.spec.Thresholds
+    score = 0.5
+    min_area_px = 12.0
+    labels = { pit = 0.4 }
+
+    [metrics]                         # optional numbers for people
+    recall = 0.991
+
+    [[golden]]                        # optional
+    image = "golden/ok.png"
+    outputs = "golden/ok.npz"         # raw outputs by name
+    tolerance = 0.001
+
+    [files]                           # written by `write`, checked by `read`
+    "model.onnx" = "<sha256, 64 hex digits>"
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from edge.domain import ID_PATTERN, ModelRef
+from edge.errors import ModelError
+from edge.models.files import read_bounded
+from edge.models.toml import dump_toml
+from edge.vision.spec import HEAD_TASK, HeadSpec, InputSpec, Task, Thresholds
+
+SCHEMA = 1
+MODEL_FILE = "model.onnx"
+MANIFEST_FILE = "model.toml"
+MAX_MODEL_BYTES = 512 * 1024**2
+MAX_MANIFEST_BYTES = 256 * 1024
+MAX_FILE_BYTES = 64 * 1024**2
+MAX_FILES = 256
+MAX_LABELS = 10_000
+VERSION_PATTERN = re.compile(r"\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?")
+
+Label = Annotated[str, Meta(min_length=1, max_length=64)]
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class About(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[model]``: what it is called and what it knows."""
+
+    name: str
+    version: str = "0.0.0"
+    task: Task
+    labels: Annotated[tuple[Label, ...], Meta(min_length=1, max_length=MAX_LABELS)]
+    licence: str = ""
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if not ID_PATTERN.fullmatch(self.name):
+            raise ValueError(f"name {self.name!r} may hold letters, digits, '.', '_' and '-', at most 64")
+        if not VERSION_PATTERN.fullmatch(self.version):
+            raise ValueError(f"version {self.version!r} is not like 1.2.3")
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("labels must differ from each other")
+
+
+class Golden(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A picture and the raw outputs (``.npz``, by output name) it gave where the bundle was made."""
+
+    image: str
+    outputs: str
+    tolerance: Annotated[float, Meta(gt=0.0)] = 1e-3
+
+
+class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The content of ``model.toml``."""
+
+    schema: Annotated[int, Meta(ge=1, le=SCHEMA)] = SCHEMA
+    model: About
+    input: InputSpec
+    output: HeadSpec
+    thresholds: Thresholds = Thresholds()
+    metrics: dict[str, float] = {}
+    golden: tuple[Golden, ...] = ()
+    files: Annotated[dict[str, Sha256], Meta(max_length=MAX_FILES)] = {}
+
+    def __post_init__(self) -> None:
+        expected = HEAD_TASK[type(self.output)]
+        if self.model.task != expected:
+            raise ValueError(f"head gives task {expected!r}, [model] says {self.model.task!r}")
+        unknown = set(self.thresholds.labels) - set(self.model.labels)
+        if unknown:
+            raise ValueError(f"[thresholds] names unknown labels: {', '.join(sorted(unknown))}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bundle:
+    """A manifest with the very bytes it was checked against, so that nothing can change in between."""
+
+    manifest: Manifest
+    onnx: bytes
+    sha256: str
+    folder: Path | None = None
+
+    @property
+    def ref(self) -> ModelRef:
+        """Which model this is, for every verdict it takes part in."""
+        return ModelRef(self.manifest.model.name, self.manifest.model.version, self.sha256)
+
+
+def sha256_of(data: bytes) -> str:
+    """64 hex digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def read(folder: Path) -> Bundle:
+    """Read a bundle and check every file it lists.
+
+    Raises ModelError: MODEL_MANIFEST_ABSENT, MODEL_MANIFEST_INVALID, MODEL_ABSENT, MODEL_CHECKSUM,
+    MODEL_NOT_A_FILE, MODEL_TOO_LARGE.
+    """
+    if not (folder / MANIFEST_FILE).exists():
+        raise ModelError(
+            "MODEL_MANIFEST_ABSENT",
+            f"folder {folder} is not a model bundle",
+            f"it has no {MANIFEST_FILE}",
+            "name a bundle folder or an .onnx file",
+        )
+    manifest = parse(read_bounded(folder / MANIFEST_FILE, MAX_MANIFEST_BYTES), str(folder / MANIFEST_FILE))
+    onnx = read_bounded(folder / MODEL_FILE, MAX_MODEL_BYTES)
+    if MODEL_FILE not in manifest.files:
+        raise _invalid(str(folder / MANIFEST_FILE), f'[files] does not list "{MODEL_FILE}"')
+    for name, digest in manifest.files.items():
+        data = onnx if name == MODEL_FILE else read_bounded(_inside(folder, name), MAX_FILE_BYTES)
+        if sha256_of(data) != digest:
+            raise ModelError(
+                "MODEL_CHECKSUM",
+                f"{folder / name} is not the file that {MANIFEST_FILE} lists",
+                "its sha256 differs",
+                "copy the bundle again, or write it anew if you changed it on purpose",
+            )
+    for golden in manifest.golden:
+        for name in (golden.image, golden.outputs):
+            if name not in manifest.files:
+                raise _invalid(str(folder / MANIFEST_FILE), f'[files] does not list "{name}"')
+    return Bundle(manifest, onnx, manifest.files[MODEL_FILE], folder)
+
+
+def parse(data: bytes, name: str = MANIFEST_FILE) -> Manifest:
+    """Decode and check a manifest. Raises ModelError MODEL_MANIFEST_INVALID naming the key."""
+    try:
+        return msgspec.toml.decode(data, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _invalid(name, str(error)) from error
+
+
+def write(folder: Path, manifest: Manifest, onnx: Path, extra: dict[str, bytes] | None = None) -> Bundle:
+    """Make a bundle folder of an ONNX file, a manifest and any other files by relative name; return it as read back.
+
+    ``manifest.files`` is computed here. Files of an older bundle in the same folder are replaced, others are kept.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if onnx.resolve() != (folder / MODEL_FILE).resolve():
+        shutil.copyfile(onnx, folder / MODEL_FILE)
+    files = {MODEL_FILE: sha256_of((folder / MODEL_FILE).read_bytes())}
+    for name, data in sorted((extra or {}).items()):
+        path = _inside(folder, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        files[name] = sha256_of(data)
+    complete = msgspec.structs.replace(manifest, files=files)
+    (folder / MANIFEST_FILE).write_text(dump_toml(msgspec.to_builtins(complete)), encoding="utf-8")
+    return read(folder)
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """The path of a listed file; nothing a manifest says leads out of its folder, symbolic links included."""
+    path = folder / name
+    if not name or Path(name).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
+        raise _invalid(str(folder / MANIFEST_FILE), f"[files] names {name!r}, which is outside the bundle")
+    return path
+
+
+def _invalid(name: str, why: str) -> ModelError:
+    return ModelError("MODEL_MANIFEST_INVALID", f"{name} is not a valid manifest", why, "see the guide on bundles")

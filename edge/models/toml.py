@@ -1,0 +1,61 @@
+"""Writing the little TOML that a manifest needs: strings, numbers, flags, lists of these, tables, lists of tables."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def dump_toml(document: dict[str, Any]) -> str:
+    """TOML 1.0 text of a nested dictionary; keys with value None are left out, as TOML knows no null."""
+    return "\n".join(_table(document, ())).strip() + "\n"
+
+
+def _table(table: dict[str, Any], path: tuple[str, ...]) -> Iterator[str]:
+    simple = {k: v for k, v in table.items() if v is not None and not _is_table(v) and not _is_tables(v)}
+    for key, value in simple.items():
+        yield f"{_key(key)} = {_value(value)}"
+    for key, value in table.items():
+        inner = (*path, key)
+        name = ".".join(map(_key, inner))
+        if _is_table(value) and value:
+            yield f"\n[{name}]"
+            yield from _table(value, inner)
+        elif _is_tables(value):
+            for row in value:
+                yield f"\n[[{name}]]"
+                yield from _table(row, inner)
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_tables(value: Any) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and all(isinstance(v, dict) for v in value)
+
+
+def _key(key: str) -> str:
+    return key if _BARE_KEY.fullmatch(key) else _string(key)
+
+
+def _string(text: str) -> str:
+    # JSON's escapes are a subset of TOML's basic strings, but for DEL and for characters outside the BMP, which
+    # JSON writes as surrogate pairs when it must stay ASCII.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return _string(value)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    if isinstance(value, int | float):
+        return repr(value)
+    raise TypeError(f"TOML has no {type(value).__name__} here")
