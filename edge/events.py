@@ -156,6 +156,7 @@ class Received(Struct, frozen=True):
     message: Message
     received_ns: int
     expiry_ns: int | None = None
+    retained: bool = False
 
 
 class Refused(Struct, frozen=True):
@@ -221,9 +222,11 @@ class MakeSafe(Struct, frozen=True):
     device: str = ""
 
 
-class SetReady(Struct, frozen=True):
-    """Whether our heartbeat to the PLC goes on and says 'ready'."""
+class Beat(Struct, frozen=True):
+    """Write our heartbeat to the PLC, with whether we can inspect. It comes from the core, so a dead core is silent."""
 
+    device: str
+    value: int
     ready: bool
 
 
@@ -328,7 +331,7 @@ AgentEffect = (
     Capture
     | Apply
     | MakeSafe
-    | SetReady
+    | Beat
     | Append
     | KeepEvidence
     | Release

@@ -89,8 +89,8 @@ class Plc(Sensor, Actuator, Protocol):
     (ints, unsigned, wrapping; ``ready`` bool), in ``coil`` mode ``trigger`` (bool) and ``encoder`` where wired.
     """
 
-    def beat(self, value: int) -> None:
-        """Write our heartbeat (u16, any change counts). Raises DeviceError."""
+    def beat(self, value: int, *, ready: bool) -> None:
+        """Write our heartbeat (u16, any change counts) and whether we can inspect. Raises DeviceError."""
 
 
 class Runner(Protocol):

@@ -1,0 +1,8 @@
+"""Settings files: frozen structs read from TOML, with errors that name the line and the likely word."""
+
+from edge.config.agent import AgentConfig
+from edge.config.check import checked, parse_toml, read_toml
+from edge.config.load import Loaded, load_agent
+from edge.config.locate import Locator, dotted
+
+__all__ = ["AgentConfig", "Loaded", "Locator", "checked", "dotted", "load_agent", "parse_toml", "read_toml"]
