@@ -127,8 +127,8 @@ class EvidenceConfig(Struct, frozen=True, forbid_unknown_fields=True):
     sample_every_n: Annotated[int, Meta(ge=0, extra=REMOTE)] = 0
     max_fps: Annotated[float, Meta(gt=0, le=100, extra=REMOTE)] = 5.0
     overlay: bool = True
-    jpeg_quality: Annotated[int, Meta(ge=30, le=100, extra=REMOTE)] = 85
-    max_width_px: Annotated[int, Meta(ge=64, le=8192, extra=REMOTE)] = 1280
+    jpeg_quality: Annotated[int, Meta(ge=30, le=100)] = 85
+    max_width_px: Annotated[int, Meta(ge=64, le=8192)] = 1280
 
 
 class PageConfig(Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,0 +1,202 @@
+"""The way of a part through the core: trigger, capture, inference, verdict, act, report.
+
+::
+
+    Polled ─▶ trigger ─▶ Capture ─▶ Inferred ─▶ judge ─▶ Apply, Append, KeepEvidence | Release
+                │            └ CaptureFailed, InferFailed, deadline ─▶ verdict "none": the PLC's no_verdict rule holds
+                └ missed triggers ─▶ records with verdict "none"
+
+Act comes before append; nothing here waits for disk, network or coordinator.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from edge.core.evidence import EvidenceRule
+from edge.core.health import HealthBook
+from edge.core.policy import Policy, StopRule
+from edge.core.scribe import Scribe
+from edge.core.settings import MS, Settings
+from edge.domain import FrameRef, Inference, Reason, Verdict
+from edge.events import AgentEffect, Append, Capture, Inferred, Release
+from edge.messages import Latency, Result
+
+MISSED_MOST = 200
+"""At most so many missed triggers get a record of their own after one jump."""
+
+
+class Part(Struct):
+    """A part on its way; mutable, and never leaves the core."""
+
+    part_id: int
+    source: str
+    recipe: str
+    triggered_ns: int
+    deadline_ns: int
+    part_no: int | None = None
+    encoder: int | None = None
+    inferences: list[Inference] = []
+    refs: list[FrameRef] = []
+
+
+class Parts:
+    """All parts in flight, and the free-running frames. ``act`` turns a verdict into commands (see line.py)."""
+
+    def __init__(
+        self,
+        scribe: Scribe,
+        health: HealthBook,
+        policy: Callable[[str], Policy],
+        act: Callable[[Part, Verdict, int], list[AgentEffect]],
+    ) -> None:
+        self._scribe = scribe
+        self._health = health
+        self._policy = policy
+        self._act = act
+        self._parts: dict[int, Part] = {}
+        self._next_id = 1
+        self._frame_no: dict[str, int] = {}
+        self._window: dict[str, deque[Inference]] = {}
+        self._last: dict[str, Verdict] = {}
+        self.evidence = EvidenceRule()
+        self.stop_rule = StopRule()
+        self.rev = 0
+
+    def begin(self, settings: Settings, part_no: int | None, encoder: int | None, at_ns: int, recipe: str) -> Part:
+        """A part was triggered at ``at_ns``."""
+        plc = settings.plc
+        assert plc is not None
+        part = Part(self._next_id, plc.source, recipe, at_ns, at_ns + plc.deadline_ns, part_no, encoder, [], [])
+        self._next_id += 1
+        self._parts[part.part_id] = part
+        self._scribe.count("parts")
+        return part
+
+    def capture(self, part: Part) -> Capture:
+        """Ask for the (next) frame of a part."""
+        return Capture(part.source, part.part_id, part.recipe, part.deadline_ns)
+
+    def missed(self, settings: Settings, numbers: list[int], now_ns: int) -> list[AgentEffect]:
+        """Triggers we never saw: each part gets its honest record."""
+        effects: list[AgentEffect] = []
+        self._scribe.count("triggers_missed", len(numbers))
+        for part_no in numbers[-MISSED_MOST:]:
+            part = self.begin(settings, part_no, None, now_ns, settings.recipe)
+            effects += self.give_up(settings, part.part_id, "trigger_missed", now_ns)
+        text = f"{len(numbers)} triggers were missed"
+        return [*effects, self._scribe.event(now_ns, "TRIGGERS_MISSED", "warning", text, parts=len(numbers))]
+
+    def inferred(self, settings: Settings, event: Inferred, now_ns: int) -> list[AgentEffect]:
+        """A frame came through the model."""
+        if event.part_id is None:
+            return self._free_running(settings, event, now_ns)
+        part = self._parts.get(event.part_id)
+        if part is None:
+            self._scribe.count("late")
+            return [Release(event.ref)]
+        seen = self._frame_no.get(part.source)
+        self._frame_no[part.source] = event.ref.frame_no
+        if seen == event.ref.frame_no:
+            frozen = self._health.down(f"{part.source}.frames", "CAMERA_FROZEN", "the same frame came twice", now_ns)
+            return [Release(event.ref), *frozen, *self.give_up(settings, part.part_id, "camera_frozen", now_ns)]
+        effects = self._health.up(f"{part.source}.frames", now_ns)
+        part.inferences.append(event.inference)
+        part.refs.append(event.ref)
+        policy = self._policy(part.recipe)
+        if len(part.inferences) < policy.frames:
+            return [*effects, self.capture(part)]
+        del self._parts[part.part_id]
+        verdict = policy.judge(part.inferences, "none")
+        acts = self._act(part, verdict, now_ns)
+        return [*acts, *effects, *self._report(settings, part, verdict, event, now_ns)]
+
+    def give_up(self, settings: Settings, part_id: int | None, rule: str, now_ns: int) -> list[AgentEffect]:
+        """No verdict for this part, and why. What its no_verdict rule does is the line's business."""
+        part = self._parts.pop(part_id, None) if part_id is not None else None
+        if part is None:
+            return []
+        self._scribe.count("none")
+        verdict = Verdict("none", (Reason(rule),))
+        effects = self._act(part, verdict, now_ns)
+        effects += [Release(ref) for ref in part.refs]
+        result = self._result(settings, part, verdict, Latency(total=_ms(now_ns - part.triggered_ns)), now_ns)
+        return [*effects, Append("results", result)]
+
+    def tick(self, settings: Settings, now_ns: int) -> list[AgentEffect]:
+        """Parts whose deadline has come have no verdict."""
+        late = [part.part_id for part in self._parts.values() if part.deadline_ns <= now_ns]
+        return [effect for part_id in late for effect in self.give_up(settings, part_id, "deadline", now_ns)]
+
+    def deadline_ns(self) -> int | None:
+        return min((part.deadline_ns for part in self._parts.values()), default=None)
+
+    def _free_running(self, settings: Settings, event: Inferred, now_ns: int) -> list[AgentEffect]:
+        source = event.ref.source
+        policy = self._policy(event.recipe)
+        window = self._window.get(source)
+        if window is None or window.maxlen != policy.frames:
+            window = self._window[source] = deque(maxlen=policy.frames)
+        window.append(event.inference)
+        last = self._last.get(source, Verdict("none"))
+        verdict = self._last[source] = policy.judge(list(window), last.decision)
+        recipe = event.recipe or settings.recipe
+        at_ns = event.asked_ns
+        part = Part(self._next_id, source, recipe, at_ns, at_ns, None, None, [event.inference], [event.ref])
+        self._next_id += 1
+        self._scribe.count("frames")
+        acts = self._act(part, verdict, now_ns)
+        return [*acts, *self._report(settings, part, verdict, event, now_ns)]
+
+    def _report(
+        self, settings: Settings, part: Part, verdict: Verdict, event: Inferred, now_ns: int
+    ) -> list[AgentEffect]:
+        self._scribe.count(verdict.decision)
+        inference = event.inference
+        latency = Latency(
+            round(event.capture_ms, 2),
+            round(event.queue_ms, 2),
+            round(inference.preprocess_ms, 2),
+            round(inference.infer_ms, 2),
+            round(inference.postprocess_ms, 2),
+            _ms(now_ns - part.triggered_ns),
+        )
+        result = self._result(settings, part, verdict, latency, now_ns)
+        effects: list[AgentEffect] = [Append("results", result)]
+        effects += [Release(ref) for ref in part.refs[:-1]]
+        return [*effects, self.evidence.for_result(settings.evidence, part.refs[-1], result, now_ns)]
+
+    def _result(self, settings: Settings, part: Part, verdict: Verdict, latency: Latency, now_ns: int) -> Result:
+        recipe = settings.recipes.get(part.recipe) or settings.recipes["default"]
+        last = part.refs[-1] if part.refs else FrameRef(part.source, 0, now_ns)
+        findings = part.inferences[-1].findings if part.inferences else ()
+        result = Result(
+            verdict.decision,
+            self._scribe.utc_ms(last.captured_ns),
+            part.source,
+            last.frame_no,
+            part.part_id,
+            self._scribe.boot_no,
+            part.part_no,
+            part.encoder,
+            verdict.reasons,
+            findings,
+            recipe.model,
+            part.recipe,
+            self.rev,
+            latency,
+            self._scribe.clock_trusted,
+        )
+        return result if len(findings) <= FINDINGS_REPORTED else replace(result, findings=findings[:FINDINGS_REPORTED])
+
+
+FINDINGS_REPORTED = 100
+"""A result stays far below its size limit: the findings with the highest scores travel."""
+
+
+def _ms(ns: int) -> float:
+    return round(ns / MS, 2)

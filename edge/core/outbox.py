@@ -1,0 +1,205 @@
+"""What is sent when: windows, acknowledgements, going back, and setting aside what breaks the connection.
+
+Each kind is one stream::
+
+    freed ……… acked | sent, not acked (window) | committed, not sent | appended, not durable
+                    └ acked+1                  └ next              └ committed+1
+
+Only ``Ack`` moves ``acked``; a broker's own acknowledgement means nothing here. Nothing is retried anywhere else.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from edge.core.scribe import Scribe
+from edge.core.settings import S
+from edge.domain import KINDS, Kind, SeqRange
+from edge.events import AgentEffect, Committed, Free, Send, Sent
+from edge.messages import Ack
+from edge.ports import Heads
+from edge.topics import WINDOW_BYTES, WINDOW_RECORDS
+
+ACK_TIMEOUT_NS = 5 * S
+ACK_TIMEOUT_MOST_NS = 60 * S
+SUSPICION_NS = 2 * S
+"""A connection that ends this soon after a record was handed over throws suspicion on that record."""
+SUSPICIONS = 3
+BATCH_RECORDS = 64
+
+
+class Stream:
+    """One kind's place."""
+
+    def __init__(self, kind: Kind, heads: Heads) -> None:
+        self.kind = kind
+        self.committed = heads.last
+        self.first = heads.first
+        self.acked = max(heads.acked, heads.first - 1)
+        self.next = self.acked + 1
+        self.asked: int | None = None
+        self.flight: deque[tuple[int, int]] = deque()  # (last seq, bytes) of each batch handed over
+        self.progress_ns = 0
+        self.timeout_ns = ACK_TIMEOUT_NS
+        self.suspicions = 0
+        self.suspect = 0
+
+    @property
+    def pending(self) -> bool:
+        return self.next <= self.committed
+
+    @property
+    def in_flight(self) -> int:
+        return self.next - 1 - self.acked
+
+    @property
+    def backlog(self) -> int:
+        return self.committed - self.acked
+
+    def rewind(self) -> None:
+        self.next = self.acked + 1
+        self.asked = None
+        self.flight.clear()
+
+    def window(self) -> tuple[int, int]:
+        """Records and bytes that may still be handed over; after a suspicion, one record at a time."""
+        most = 1 if self.suspicions >= SUSPICIONS - 1 else WINDOW_RECORDS
+        used = sum(size for _, size in self.flight)
+        return most - self.in_flight, WINDOW_BYTES - used
+
+
+class Outbox:
+    """All streams of one agent."""
+
+    def __init__(self, log: str, heads: dict[Kind, Heads], scribe: Scribe, ledger: str) -> None:
+        self._log = log
+        self._scribe = scribe
+        self._streams = {kind: Stream(kind, heads[kind]) for kind in KINDS}
+        self._connected = False
+        self._sent_ns = 0
+        self.ledger = ledger
+
+    def backlog(self) -> dict[Kind, int]:
+        """Committed records the coordinator has not acknowledged."""
+        return {kind: stream.backlog for kind, stream in self._streams.items()}
+
+    def connected(self, now_ns: int) -> list[AgentEffect]:
+        """A new connection starts from what is not acknowledged."""
+        self._connected = True
+        for stream in self._streams.values():
+            stream.rewind()
+            stream.progress_ns = now_ns
+            stream.timeout_ns = ACK_TIMEOUT_NS
+        return self.pump(now_ns)
+
+    def disconnected(self, now_ns: int) -> list[AgentEffect]:
+        """Note which record may have broken the connection; at the third time set it aside."""
+        effects: list[AgentEffect] = []
+        was, self._connected = self._connected, False
+        soon = now_ns - self._sent_ns < SUSPICION_NS
+        for stream in self._streams.values():
+            if was and soon and stream.in_flight > 0:
+                effects += self._suspect(stream, now_ns)
+            stream.rewind()
+        return effects
+
+    def committed(self, event: Committed, now_ns: int) -> list[AgentEffect]:
+        stream = self._streams[event.kind]
+        stream.committed = max(stream.committed, event.upto)
+        return self.pump(now_ns)
+
+    def sent(self, event: Sent, now_ns: int) -> list[AgentEffect]:
+        """The shell handed records over; an empty answer means that what was asked for is no longer held."""
+        stream = self._streams[event.kind]
+        asked, stream.asked = stream.asked, None
+        if asked is None or not self._connected or asked != stream.next:
+            return []  # from before a reconnect
+        if event.last < event.first:
+            stream.next = stream.committed + 1
+        else:
+            if stream.in_flight == 0:
+                stream.progress_ns = now_ns
+            stream.next = max(stream.next, event.last + 1)
+            stream.flight.append((event.last, event.bytes))
+            self._sent_ns = now_ns
+            self._scribe.count(f"sent_{event.kind}", event.last - event.first + 1)
+        return self.pump(now_ns)
+
+    def acknowledged(self, ack: Ack, now_ns: int) -> list[AgentEffect]:
+        """The coordinator's word. A ledger never heard of gets everything that is still held."""
+        effects: list[AgentEffect] = []
+        if ack.log != self._log:
+            return effects
+        if ack.ledger != self.ledger:
+            effects += self._new_ledger(ack.ledger, now_ns)
+        for kind, upto in ack.upto.items():
+            stream = self._streams[kind]
+            if stream.acked < upto <= stream.committed:
+                stream.acked = upto
+                stream.next = max(stream.next, upto + 1)
+                stream.progress_ns = now_ns
+                stream.timeout_ns = ACK_TIMEOUT_NS
+                stream.suspicions = 0
+                while stream.flight and stream.flight[0][0] <= upto:
+                    stream.flight.popleft()
+                effects.append(Free(kind, upto))
+        return effects + self.pump(now_ns)
+
+    def tick(self, now_ns: int) -> list[AgentEffect]:
+        """Go back to the first record without an ack when none came for too long."""
+        for stream in self._streams.values():
+            if self._overdue_ns(stream) is not None and now_ns >= stream.progress_ns + stream.timeout_ns:
+                stream.rewind()
+                stream.progress_ns = now_ns
+                stream.timeout_ns = min(2 * stream.timeout_ns, ACK_TIMEOUT_MOST_NS)
+                self._scribe.count("went_back")
+        return self.pump(now_ns)
+
+    def deadline_ns(self) -> int | None:
+        """When :meth:`tick` is wanted."""
+        due = [at for stream in self._streams.values() if (at := self._overdue_ns(stream)) is not None]
+        return min(due, default=None)
+
+    def pump(self, _now_ns: int) -> list[AgentEffect]:
+        """Hand over what the windows allow; evidence waits until results and events are through."""
+        effects: list[AgentEffect] = []
+        if not self._connected:
+            return effects
+        for stream in self._streams.values():
+            if stream.kind == "evidence" and any(self._streams[k].pending for k in KINDS if k != "evidence"):
+                continue
+            records, size = stream.window()
+            if stream.asked is None and stream.pending and records > 0 and size > 0:
+                stream.asked = stream.next
+                effects.append(Send(stream.kind, stream.next, min(records, BATCH_RECORDS), size))
+        return effects
+
+    def _overdue_ns(self, stream: Stream) -> int | None:
+        if not self._connected or stream.in_flight <= 0:
+            return None
+        return stream.progress_ns + stream.timeout_ns
+
+    def _new_ledger(self, ledger: str, now_ns: int) -> list[AgentEffect]:
+        effects: list[AgentEffect] = []
+        known, self.ledger = self.ledger, ledger
+        for kind, stream in self._streams.items():
+            if known and stream.first > 1:
+                missing = SeqRange(1, stream.first - 1)
+                effects.append(self._scribe.gap(now_ns, kind, missing, f"acknowledged to ledger {known}"))
+            if known:
+                stream.acked = stream.first - 1
+                stream.rewind()
+        if known:
+            effects.append(self._scribe.event(now_ns, "LEDGER_CHANGED", "warning", ledger, before=known))
+        return effects
+
+    def _suspect(self, stream: Stream, now_ns: int) -> list[AgentEffect]:
+        culprit = stream.acked + 1
+        stream.suspicions = stream.suspicions + 1 if stream.suspect == culprit else 1
+        stream.suspect = culprit
+        if stream.suspicions < SUSPICIONS:
+            return []
+        stream.acked = culprit
+        stream.suspicions = 0
+        self._scribe.count("set_aside")
+        return [self._scribe.gap(now_ns, stream.kind, SeqRange(culprit, culprit), "the connection ended at it 3 times")]

@@ -1,0 +1,152 @@
+"""From findings to a verdict: thresholds per label, a vote over frames or views, hysteresis, and the stop rule.
+
+A policy is a plug-in (entry point group ``jidoka.policies``): a class with a frozen ``Options`` struct, made from its
+options, that answers ``judge``. It is pure and keeps nothing between calls but what it is handed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal, Protocol
+
+from msgspec import Meta, Struct
+
+from edge.core.settings import StopSettings
+from edge.domain import Decision, Finding, Inference, Reason, Verdict
+
+_REMOTE: dict[str, Any] = {"remote": True}
+Share = Annotated[float, Meta(ge=0, le=1, extra=_REMOTE)]
+Area = Annotated[float, Meta(ge=0, le=1e9, extra=_REMOTE)]
+Count = Annotated[int, Meta(ge=0, le=100_000, extra=_REMOTE)]
+
+
+class Policy(Protocol):
+    """Judges the frames of one part."""
+
+    Options: ClassVar[type]
+    frames: int
+    """How many frames (or views) one verdict needs."""
+
+    def judge(self, inferences: Sequence[Inference], last: Decision) -> Verdict:
+        """The verdict on these frames; ``last`` is the source's previous decision (``none`` at the start)."""
+        ...
+
+
+class LabelRule(Struct, frozen=True, forbid_unknown_fields=True):
+    """When findings of one label matter.
+
+    A finding counts from ``min_score`` (0..1) and the minimum areas on, inside ``zone`` where one is named. More than
+    ``max_count`` of them, or fewer than ``min_count``, give ``verdict``. Scores from ``unsure_score`` up to
+    ``min_score`` make the part unsure instead of passing it.
+    """
+
+    verdict: Literal["fail", "unsure", "ignore"] = "fail"
+    min_score: Share = 0.5
+    unsure_score: Share | None = None
+    min_area_mm2: Area = 0.0
+    min_area_px: Area = 0.0
+    max_count: Count = 0
+    min_count: Count = 0
+    zone: str | None = None
+
+
+class ThresholdOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[policy]``: a rule per label; ``other`` for labels without one (left out: they only inform).
+
+    A part fails when at least ``vote_k`` of its ``vote_n`` frames fail. After a fail, scores count from
+    ``hysteresis`` lower, so that a borderline scene does not flicker.
+    """
+
+    labels: dict[str, LabelRule] = {}
+    other: LabelRule | None = None
+    vote_k: Annotated[int, Meta(ge=1, le=32)] = 1
+    vote_n: Annotated[int, Meta(ge=1, le=32)] = 1
+    hysteresis: Annotated[float, Meta(ge=0, le=1)] = 0.0
+
+
+class ThresholdPolicy:
+    """The built-in policy."""
+
+    Options: ClassVar[type] = ThresholdOptions
+
+    def __init__(self, options: ThresholdOptions) -> None:
+        self._options = options
+        self.frames = options.vote_n
+
+    def judge(self, inferences: Sequence[Inference], last: Decision) -> Verdict:
+        """Vote over the frames; the reasons are those of the frames that carried the vote."""
+        ease = self._options.hysteresis if last == "fail" else 0.0
+        verdicts = [self._one(inference, ease) for inference in inferences]
+        failed = [v for v in verdicts if v.decision == "fail"]
+        doubted = [v for v in verdicts if v.decision == "unsure"]
+        needed = self._options.vote_k
+        if len(failed) >= needed:
+            return failed[0]
+        if len(failed) + len(doubted) >= needed:
+            return Verdict("unsure", (*(doubted or failed)[0].reasons,))
+        return Verdict("pass")
+
+    def _one(self, inference: Inference, ease: float) -> Verdict:
+        by_label: dict[str, list[Finding]] = {label: [] for label in self._options.labels}
+        for finding in inference.findings:
+            by_label.setdefault(finding.label, []).append(finding)
+        failed: list[Reason] = []
+        doubted: list[Reason] = []
+        for label, findings in by_label.items():
+            rule = self._options.labels.get(label, self._options.other)
+            if rule is not None and rule.verdict != "ignore":
+                hard, soft = _broken(label, rule, findings, ease)
+                (failed if rule.verdict == "fail" else doubted).extend(hard)
+                doubted.extend(soft)
+        if failed:
+            return Verdict("fail", tuple(failed))
+        return Verdict("unsure", tuple(doubted)) if doubted else Verdict("pass")
+
+
+def _broken(label: str, rule: LabelRule, findings: list[Finding], ease: float) -> tuple[list[Reason], list[Reason]]:
+    sized = [f for f in findings if _large_enough(f, rule)]
+    limit = max(0.0, rule.min_score - ease)
+    counted = [f for f in sized if f.score >= limit]
+    if len(counted) > rule.max_count:
+        best = max(f.score for f in counted)
+        if rule.max_count == 0:
+            return [Reason("found", label, round(best, 4), round(limit, 4))], []
+        return [Reason("too_many", label, len(counted), rule.max_count)], []
+    if len(counted) < rule.min_count:
+        return [Reason("too_few", label, len(counted), rule.min_count)], []
+    if rule.unsure_score is not None:
+        near = [f.score for f in sized if rule.unsure_score <= f.score < limit]
+        if near and len(near) + len(counted) > rule.max_count:
+            return [], [Reason("near_limit", label, round(max(near), 4), round(limit, 4))]
+    return [], []
+
+
+def _large_enough(finding: Finding, rule: LabelRule) -> bool:
+    if rule.zone is not None and finding.zone != rule.zone:
+        return False
+    if finding.area_mm2 is not None and finding.area_mm2 < rule.min_area_mm2:
+        return False
+    return finding.area_px >= rule.min_area_px
+
+
+class StopRule:
+    """Counts rejects: ``consecutive`` in a row, or ``m`` of the last ``k``."""
+
+    def __init__(self) -> None:
+        self._recent: deque[bool] = deque(maxlen=10_000)
+
+    def seen(self, *, rejected: bool, limits: StopSettings) -> str:
+        """Why the line must stop now, or an empty string."""
+        self._recent.append(rejected)
+        recent = list(self._recent)
+        n = limits.consecutive
+        if n and len(recent) >= n and all(recent[-n:]):
+            return f"{n} rejects in a row"
+        if limits.m and limits.k and sum(recent[-limits.k :]) >= limits.m:
+            return f"{limits.m} rejects among the last {limits.k}"
+        return ""
+
+    def clear(self) -> None:
+        """The line was released: counting starts anew."""
+        self._recent.clear()

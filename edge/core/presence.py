@@ -1,0 +1,135 @@
+"""Who we are on the wire: birth, will, readiness, and what to do when another agent uses our id.
+
+::
+
+    away ──Connected──▶ home ──another log online under our id──▶ yielding (60 s, three times, then leave)
+      ▲                  │
+      └──Disconnected────┘   (back-off)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from edge.core.backoff import Backoff
+from edge.core.scribe import Scribe
+from edge.core.settings import S
+from edge.domain import Health
+from edge.errors import Exit
+from edge.events import AgentEffect, Connect, Disconnect, Leave, Log, Publish
+from edge.messages import State
+
+YIELD_NS = 60 * S
+YIELDS = 3
+STABLE_NS = 10 * S
+"""A connection that held this long makes the next back-off start from the shortest wait."""
+
+
+class Presence:
+    """The connection's state machine."""
+
+    def __init__(self, birth: State, scribe: Scribe, backoff: Backoff, *, linked: bool) -> None:
+        self._base = birth
+        self._scribe = scribe
+        self._backoff = backoff
+        self._linked = linked
+        self.online = False
+        self._said: State | None = None
+        self._since_ns = 0
+        self._retry_ns: int | None = None
+        self._yields = 0
+        self._down_said = False
+        self._conn_no = birth.conn_no
+
+    def start(self, now_ns: int) -> list[AgentEffect]:
+        self._retry_ns = now_ns if self._linked else None
+        return self.tick(now_ns)
+
+    def connected(self, conn_no: int, now_ns: int) -> list[AgentEffect]:
+        self.online = True
+        self._since_ns = now_ns
+        self._retry_ns = None
+        self._conn_no = conn_no
+        self._said = None
+        self._scribe.count("connects")
+        effects: list[AgentEffect] = [Log("info", "LINK_UP", "connected to the broker", {"conn_no": conn_no})]
+        if self._down_said:
+            effects.append(self._scribe.event(now_ns, "LINK_UP", "info", "connected to the broker"))
+        self._down_said = False
+        return effects
+
+    def disconnected(self, code: str, what: str, now_ns: int) -> list[AgentEffect]:
+        was, self.online = self.online, False
+        if was and now_ns - self._since_ns >= STABLE_NS:
+            self._backoff.reset()
+        if self._retry_ns is None:
+            self._retry_ns = now_ns + int(self._backoff.next_s() * S)
+        if self._down_said:
+            return []
+        self._down_said = True
+        return [
+            self._scribe.event(now_ns, code, "warning", what),
+            Log("warning", code, f"{what}; trying again, records are kept"),
+        ]
+
+    def tick(self, now_ns: int) -> list[AgentEffect]:
+        if self._retry_ns is None or now_ns < self._retry_ns or self.online:
+            return []
+        self._retry_ns = None
+        will = replace(self._base, status="offline", conn_no=self._conn_no + 1)
+        return [Connect(will)]
+
+    def deadline_ns(self) -> int | None:
+        return None if self.online else self._retry_ns
+
+    def say(self, now_ns: int, health: Health, more: Callable[[State], State]) -> list[AgentEffect]:
+        """Publish our state if it differs from what was said on this connection."""
+        if not self.online:
+            return []
+        state = replace(self._base, conn_no=self._conn_no, ready=health.ready, why_not=health.why_not)
+        state = more(state)
+        if self._said is not None and replace(self._said, utc_ms=0) == state:
+            return []
+        state = replace(state, utc_ms=self._scribe.utc_ms(now_ns))
+        self._said = state
+        return [Publish("state", state)]
+
+    def seen_self(self, state: State, now_ns: int) -> list[AgentEffect]:
+        """A message on our own ``state`` topic: the broker's echo, an old will, or somebody else with our id."""
+        if not self.online:
+            return []
+        if state.log == self._base.log:
+            if state.status == "online":
+                return []
+            newer = (state.boot_no, state.conn_no) > (self._base.boot_no, self._conn_no)
+            self._said = None if not newer else self._said
+            return []
+        if state.status != "online":
+            self._said = None
+            return []
+        return self._yield(state, now_ns)
+
+    def stopped(self, now_ns: int) -> list[AgentEffect]:
+        """The last word before leaving in good order."""
+        if not self.online:
+            return []
+        last = replace(
+            self._base, status="stopped", conn_no=self._conn_no, ready=False, utc_ms=self._scribe.utc_ms(now_ns)
+        )
+        return [Publish("state", last)]
+
+    def _yield(self, other: State, now_ns: int) -> list[AgentEffect]:
+        self._yields += 1
+        what = "another agent is online under our id"
+        effects: list[AgentEffect] = [
+            self._scribe.event(now_ns, "AGENT_ID_TAKEN", "alarm", what, log=other.log, times=self._yields),
+            Log("error", "AGENT_ID_TAKEN", f"{what} (log {other.log}); give each agent its own id"),
+        ]
+        if self._yields >= YIELDS:
+            return [*effects, Leave(Exit.LINK, "AGENT_ID_TAKEN")]
+        effects += self.stopped(now_ns)
+        self.online = False
+        self._retry_ns = now_ns + YIELD_NS
+        return [*effects, Disconnect()]

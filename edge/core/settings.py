@@ -1,0 +1,136 @@
+"""What a core needs to know, handed in by the wiring: plain values, times in ns, no files behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from edge.domain import ModelRef
+from edge.errors import RemoteError
+from edge.messages import Scalar
+
+MS = 1_000_000
+S = 1_000_000_000
+
+
+class SourceSettings(Struct, frozen=True):
+    """A camera as the core sees it."""
+
+    triggered: bool = False
+    max_fps: float = 0.0
+
+
+class PlcSettings(Struct, frozen=True):
+    """The PLC contract's times and distances."""
+
+    device: str
+    source: str
+    mode: Literal["handshake", "coil"] = "handshake"
+    gate: Literal["plc", "agent"] = "plc"
+    no_verdict: Literal["reject", "stop", "pass"] = "reject"
+    unsure: Literal["reject", "pass"] = "reject"
+    heartbeat_ns: int = 100 * MS
+    deadline_ns: int = 400 * MS
+    stale_counts: int = 400
+    gate_counts: int = 0
+    gate_lead_ns: int = 5 * MS
+    pulse_ms: int = 80
+
+
+class StopSettings(Struct, frozen=True):
+    """Stop after ``consecutive`` rejects or ``m`` of the last ``k``; 0 is never."""
+
+    consecutive: int = 0
+    m: int = 0
+    k: int = 0
+
+
+class EvidenceSettings(Struct, frozen=True):
+    """Which pictures are kept, and at most how many a second."""
+
+    keep: tuple[str, ...] = ("fail", "unsure")
+    sample_every_n: int = 0
+    max_fps: float = 5.0
+
+
+class RecipeSettings(Struct, frozen=True):
+    """A part type: its model, and the PLC's number for it."""
+
+    model: ModelRef
+    part_type: int | None = None
+
+
+class RemoteKey(Struct, frozen=True):
+    """One setting that the coordinator may change: its name, where it lives, and its bounds."""
+
+    name: str
+    path: tuple[str, ...]
+    kind: Literal["int", "float", "bool", "str"]
+    least: float | None = None
+    most: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+class Settings(Struct, frozen=True):
+    """Everything an agent's core is told at its start, and what ``desired`` may change of it."""
+
+    site: str
+    agent: str
+    recipes: dict[str, RecipeSettings]
+    policies: dict[str, Any]
+    """Recipe -> options of its policy; ``default`` speaks for recipes without their own."""
+    sources: dict[str, SourceSettings] = {}
+    devices: tuple[str, ...] = ()
+    plc: PlcSettings | None = None
+    stop: StopSettings = StopSettings()
+    evidence: EvidenceSettings = EvidenceSettings()
+    recipe: str = "default"
+    remote: tuple[RemoteKey, ...] = ()
+    versions: dict[str, str] = {}
+    metrics_every_ns: int = 10 * S
+    command_key: bytes = b""
+
+
+def remote_values(settings: Settings) -> dict[str, Scalar]:
+    """The present value of every remote setting that has one."""
+    values = {key.name: _get(settings, key.path) for key in settings.remote}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def with_remote(settings: Settings, wanted: Mapping[str, Scalar]) -> Settings:
+    """``settings`` with the wanted values. Raises RemoteError SETTING_UNKNOWN, SETTING_TYPE, SETTING_RANGE."""
+    keys = {key.name: key for key in settings.remote}
+    for name, value in wanted.items():
+        if name not in keys:
+            raise RemoteError("SETTING_UNKNOWN", f"{name[:100]!r} is not a setting that can be changed from afar")
+        settings = _set(settings, keys[name].path, _fitting(keys[name], value))
+    return settings
+
+
+def _fitting(key: RemoteKey, value: Scalar) -> Scalar:
+    kinds: tuple[type, ...] = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}[key.kind]
+    if not isinstance(value, kinds) or (isinstance(value, bool) and key.kind != "bool"):
+        raise RemoteError("SETTING_TYPE", f"{key.name} is {value!r:.60}", f"it takes a {key.kind}")
+    if key.choices and value not in key.choices:
+        raise RemoteError("SETTING_RANGE", f"{key.name} is {value!r:.60}", f"it takes one of {', '.join(key.choices)}")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        low, high = key.least, key.most
+        if not ((low is None or value >= low) and (high is None or value <= high)):  # also refuses NaN
+            raise RemoteError("SETTING_RANGE", f"{key.name} is {value}", f"it takes {low} to {high}")
+        return float(value) if key.kind == "float" else value
+    return value
+
+
+def _get(node: Any, path: tuple[str, ...]) -> Any:
+    for part in path:
+        node = node.get(part) if isinstance(node, dict) else getattr(node, part)
+    return node
+
+
+def _set(node: Any, path: tuple[str, ...], value: Scalar) -> Any:
+    head, rest = path[0], path[1:]
+    inner = _set(_get(node, (head,)), rest, value) if rest else value
+    return {**node, head: inner} if isinstance(node, dict) else msgspec.structs.replace(node, **{head: inner})
