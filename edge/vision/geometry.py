@@ -1,0 +1,83 @@
+"""Where a frame sits in a model's input, and the way back."""
+
+from __future__ import annotations
+
+from typing import Any, assert_never
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from edge.vision.spec import InputSpec
+
+Floats = NDArray[np.float32]
+
+
+class Geometry(Struct, frozen=True):
+    """``input = frame * scale + offset`` on each axis, in pixels whose corners (not centres) are whole numbers.
+
+    ``inner_*`` is the rectangle of the input that shows the frame (with ``crop`` all of it); the rest is padding.
+    """
+
+    frame_width_px: int
+    frame_height_px: int
+    input_width_px: int
+    input_height_px: int
+    scale_x: float
+    scale_y: float
+    offset_x: float
+    offset_y: float
+
+    def to_frame(self, xyxy: NDArray[Any]) -> Floats:
+        """Boxes ``(n, 4)`` in input pixels to float32 boxes in frame pixels, clipped to the frame."""
+        boxes = np.empty((len(xyxy), 4), np.float32)
+        x, y = xyxy[:, 0::2], xyxy[:, 1::2]
+        np.clip((x - self.offset_x) / self.scale_x, 0, self.frame_width_px, out=boxes[:, 0::2])
+        np.clip((y - self.offset_y) / self.scale_y, 0, self.frame_height_px, out=boxes[:, 1::2])
+        return boxes
+
+    def to_input(self, xyxy: NDArray[Any]) -> Floats:
+        """Boxes ``(n, 4)`` in frame pixels to input pixels, not clipped."""
+        scale = np.array([self.scale_x, self.scale_y] * 2, np.float32)
+        offset = np.array([self.offset_x, self.offset_y] * 2, np.float32)
+        return (np.asarray(xyxy, np.float32) * scale + offset).astype(np.float32)
+
+
+def fit(spec: InputSpec, frame_width_px: int, frame_height_px: int) -> Geometry:
+    """The geometry of one frame size.
+
+    Sizes are rounded to whole pixels (at least 1), as training code does, and the scales follow from the rounded
+    sizes, so that the way back is exact.
+    """
+    ratio_x, ratio_y = spec.width_px / frame_width_px, spec.height_px / frame_height_px
+    match spec.fit:
+        case "stretch":
+            scale_x, scale_y = ratio_x, ratio_y
+            offset_x = offset_y = 0.0
+        case "letterbox":
+            ratio = min(ratio_x, ratio_y)
+            width, height = _whole(frame_width_px * ratio), _whole(frame_height_px * ratio)
+            scale_x, scale_y = width / frame_width_px, height / frame_height_px
+            offset_x = float(_start(spec, spec.width_px - width))
+            offset_y = float(_start(spec, spec.height_px - height))
+        case "crop":
+            ratio = max(ratio_x, ratio_y)
+            width = min(_whole(spec.width_px / ratio), frame_width_px)
+            height = min(_whole(spec.height_px / ratio), frame_height_px)
+            scale_x, scale_y = spec.width_px / width, spec.height_px / height
+            offset_x = -_start(spec, frame_width_px - width) * scale_x
+            offset_y = -_start(spec, frame_height_px - height) * scale_y
+        case _:
+            assert_never(spec.fit)
+    sizes = (frame_width_px, frame_height_px, spec.width_px, spec.height_px)
+    return Geometry(*sizes, scale_x, scale_y, offset_x, offset_y)
+
+
+def _whole(length: float) -> int:
+    # Half up and not to even: 0.5 px must not depend on which side of an even number it falls.
+    return max(1, int(length + 0.5))
+
+
+def _start(spec: InputSpec, spare_px: int) -> int:
+    """Where to begin when ``spare_px`` are left over; an odd one goes to the right or below."""
+    return spare_px // 2 if spec.anchor == "center" else 0
