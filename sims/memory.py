@@ -1,0 +1,294 @@
+"""In-memory twins of the agent's journal and disk, for virtual time: no thread, no clock, and power that can fail.
+
+They pass the same contract tests as :class:`edge.shell.journal.Journal` and :class:`edge.shell.disk.FolderDisk`.
+What is appended becomes durable when ``commit`` is called (the simulated fsync), not before; ``lose_power`` forgets
+the rest. Nothing is written anywhere.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from edge.domain import KINDS, Kind, SeqRange
+from edge.errors import StoreError
+from edge.ports import Heads
+
+RECORD_OVERHEAD_BYTES: Final = 20
+SEGMENT_OVERHEAD_BYTES: Final = 48
+MAX_RECORD_BYTES: Final = 16 * 1024 * 1024
+QUEUE_BYTES: Final = 16 * 1024 * 1024
+
+
+@dataclass
+class _Segment:
+    first: int
+    records: list[tuple[int, bytes]] = field(default_factory=list)
+    size: int = SEGMENT_OVERHEAD_BYTES
+
+    @property
+    def last(self) -> int:
+        return self.records[-1][0] if self.records else self.first - 1
+
+
+@dataclass
+class _Stream:
+    segments: list[_Segment] = field(default_factory=lambda: [_Segment(1)])
+    queue: list[tuple[int, bytes]] = field(default_factory=list)
+    next: int = 1
+    last: int = 0
+    acked: int = 0
+    freed: int = 0
+
+    @property
+    def size(self) -> int:
+        return sum(s.size for s in self.segments)
+
+    @property
+    def waiting(self) -> int:
+        return sum(RECORD_OVERHEAD_BYTES + len(payload) for _, payload in self.queue)
+
+
+def _ignore(*_: object) -> None:
+    """The callback of somebody who does not want to know."""
+
+
+class MemoryJournal:
+    """Twin of the journal. Committed when told: ``commit`` (or ``flush``) does what its thread would.
+
+    ``lose_power`` forgets what is not committed; the same object is then what would be found after a restart.
+    """
+
+    def __init__(
+        self,
+        log: str,
+        *,
+        max_bytes: int = 1024 * 1024 * 1024,
+        critical_full: Literal["evict_oldest", "stop_line"] = "evict_oldest",
+        on_committed: Callable[[Kind, int], None] = _ignore,
+        on_evicted: Callable[[Kind, SeqRange, Literal["evicted", "corrupt", "no_space"]], None] = _ignore,
+        on_full: Callable[[bool], None] = _ignore,
+        segment_bytes: int | None = None,
+    ) -> None:
+        self.log = log
+        self._max_bytes = max_bytes
+        self._queue_bytes = min(QUEUE_BYTES, max_bytes // 8)
+        self._segment_bytes = segment_bytes or min(4 * 1024 * 1024, max_bytes // 16)
+        self._stops_line = critical_full == "stop_line"
+        self._on_committed, self._on_evicted, self._on_full = on_committed, on_evicted, on_full
+        self._streams = {kind: _Stream() for kind in KINDS}
+        self._values: dict[str, bytes] = {}
+        self._counters: Counter[str] = Counter()
+        self._full = self._told_full = self._closed = False
+
+    def append(self, kind: Kind, payload: bytes) -> int:
+        stream = self._streams[kind]
+        why = self._refusal(kind, RECORD_OVERHEAD_BYTES + len(payload))
+        if why:
+            self._counters[f"refused_{why}"] += 1
+            self._counters[f"refused_{kind}"] += 1
+            return 0
+        seq = stream.next
+        stream.next += 1
+        stream.queue.append((seq, payload))
+        return seq
+
+    def _refusal(self, kind: Kind, size: int) -> str:
+        evidence = self._streams["evidence"].waiting
+        critical = self._streams["results"].waiting + self._streams["events"].waiting
+        if self._closed:
+            return "closed"
+        if size > min(MAX_RECORD_BYTES, self._queue_bytes // 2):
+            return "too_large"
+        if evidence + critical + size > self._queue_bytes:
+            return "queue_full"
+        if kind == "evidence" and evidence + size > self._queue_bytes // 2:
+            return "queue_full"
+        if kind != "evidence" and not self._has_room(critical + size, 0):
+            self._full = True
+        return "full" if self._full else ""
+
+    def _has_room(self, more_bytes: int, spare: int) -> bool:
+        held = self._streams["results"].size + self._streams["events"].size
+        return not self._stops_line or held + more_bytes <= self._max_bytes - SEGMENT_OVERHEAD_BYTES - spare
+
+    def read(self, kind: Kind, first_seq: int, max_n: int, max_bytes: int) -> list[tuple[int, bytes]]:
+        out: list[tuple[int, bytes]] = []
+        for segment in self._streams[kind].segments:
+            if segment.last < first_seq:
+                continue
+            for seq, payload in segment.records:
+                if seq < first_seq:
+                    continue
+                max_bytes -= len(payload)
+                if len(out) >= max_n or (out and (max_bytes < 0 or seq != out[-1][0] + 1)):
+                    return out
+                out.append((seq, payload))
+        return out
+
+    def free(self, kind: Kind, upto: int) -> None:
+        stream = self._streams[kind]
+        stream.freed = max(stream.freed, upto)
+
+    def heads(self) -> dict[Kind, Heads]:
+        return {kind: self._heads(stream) for kind, stream in self._streams.items()}
+
+    @staticmethod
+    def _heads(stream: _Stream) -> Heads:
+        held = next((s.first for s in stream.segments if s.records), None)
+        first = stream.last + 1 if held is None else max(held, stream.acked + 1)
+        return Heads(stream.last, stream.acked, first, stream.size)
+
+    def counters(self) -> dict[str, int]:
+        """As the real one's."""
+        return dict(self._counters) | {"queued_bytes": sum(s.waiting for s in self._streams.values())}
+
+    def commit(self) -> None:
+        """What the journal's thread does in one turn: free, make room, write, tell."""
+        for stream in self._streams.values():
+            self._free(stream)
+        incoming = sum(stream.waiting for stream in self._streams.values())
+        while sum(s.size for s in self._streams.values()) + incoming > self._max_bytes and self._evict():
+            pass
+        committed = [(kind, self._write(stream)) for kind, stream in self._streams.items() if stream.queue]
+        self._full = self._full and not self._has_room(0, self._max_bytes // 8)
+        if self._full != self._told_full:
+            self._told_full = self._full
+            self._on_full(self._full)
+        self._counters["commits"] += 1
+        for kind, upto in committed:
+            self._on_committed(kind, upto)
+
+    def flush(self, timeout_s: float = 0.0) -> bool:
+        """Commit now; ``timeout_s`` is there for the sake of the real one."""
+        self.commit()
+        return timeout_s >= 0.0
+
+    def _free(self, stream: _Stream) -> None:
+        stream.acked = max(stream.acked, min(stream.freed, stream.last))
+        if stream.acked == stream.last and stream.segments[-1].size > self._segment_bytes // 4:
+            stream.segments.append(_Segment(stream.last + 1))
+        stream.segments = [s for s in stream.segments[:-1] if s.last > stream.acked] + stream.segments[-1:]
+
+    def _evict(self) -> bool:
+        critical: list[Kind] = ["results", "events"]
+        order: list[Kind] = ["evidence"]
+        if not self._stops_line:
+            order.append(max(critical, key=lambda kind: self._streams[kind].size))
+        for kind in order:
+            stream = self._streams[kind]
+            if not any(s.records for s in stream.segments):
+                continue
+            if len(stream.segments) == 1:
+                stream.segments.append(_Segment(stream.last + 1))
+            oldest = stream.segments.pop(0)
+            first = max(oldest.first, stream.acked + 1)
+            if first <= oldest.last:
+                self._counters["lost_evicted"] += oldest.last - first + 1
+                self._on_evicted(kind, SeqRange(first, oldest.last), "evicted")
+            return True
+        return False
+
+    def _write(self, stream: _Stream) -> int:
+        for seq, payload in stream.queue:
+            size = RECORD_OVERHEAD_BYTES + len(payload)
+            segment = stream.segments[-1]
+            if segment.records and segment.size + size > self._segment_bytes:
+                segment = _Segment(seq)
+                stream.segments.append(segment)
+            segment.records.append((seq, payload))
+            segment.size += size
+            stream.last = seq
+        stream.queue = []
+        return stream.last
+
+    def lose_power(self) -> None:
+        """Forget what was not committed; the numbers of those records are given out again, as nobody saw them."""
+        for stream in self._streams.values():
+            stream.queue = []
+            stream.next = stream.last + 1
+            stream.freed = stream.acked
+        self._closed = self._full = self._told_full = False
+
+    def get(self, name: str) -> bytes | None:
+        """A small durable value."""
+        return self._values.get(name)
+
+    def put(self, name: str, value: bytes) -> None:
+        """Keep a small value, durable at once."""
+        self._values[name] = value
+
+    def bump(self, name: str) -> int:
+        """Count up a durable counter and give its new value, 1 at first."""
+        value = int(self._values.get(name, b"0")) + 1
+        self._values[name] = str(value).encode()
+        return value
+
+    def close(self) -> None:
+        if not self._closed:
+            self.commit()
+            self._closed = True
+
+
+class MemoryDisk:
+    """Twin of the disk below a folder. ``capacity_bytes`` makes it fill up; ``lose_power`` drops what was not synced.
+
+    Of appended bytes that were not synced, a random front part survives a power cut, as on a real disk; ``rng`` says
+    which. What was written durably survives whole.
+    """
+
+    def __init__(self, rng: random.Random, capacity_bytes: int | None = None) -> None:
+        self._rng = rng
+        self._capacity_bytes = capacity_bytes
+        self._files: dict[str, bytes] = {}
+        self._synced: dict[str, int] = {}
+
+    def read(self, name: str) -> bytes | None:
+        return self._files.get(self._checked(name))
+
+    def write_durably(self, name: str, data: bytes) -> None:
+        # The old file is there until the rename, so both must fit for a moment.
+        self._take(self._checked(name), len(data))
+        self._files[name] = data
+        self._synced[name] = len(data)
+
+    def append(self, name: str, data: bytes) -> None:
+        self._take(self._checked(name), len(data))
+        self._files[name] = self._files.get(name, b"") + data
+
+    def sync(self, name: str) -> None:
+        if self._checked(name) not in self._files:
+            raise StoreError("DISK_WRITE_FAILED", f"cannot sync {name}", "there is no such file")
+        self._synced[name] = len(self._files[name])
+
+    def remove(self, name: str) -> None:
+        self._files.pop(self._checked(name), None)
+        self._synced.pop(name, None)
+
+    def names(self) -> list[str]:
+        return sorted(self._files)
+
+    def lose_power(self) -> None:
+        """What is there when the machine comes up again."""
+        for name in list(self._files):
+            synced = self._synced.get(name)
+            kept = (synced or 0) + self._rng.randint(0, len(self._files[name]) - (synced or 0))
+            if synced is None and kept == 0:
+                del self._files[name]
+            else:
+                self._files[name] = self._files[name][:kept]
+                self._synced[name] = kept
+
+    def _take(self, name: str, more_bytes: int) -> None:
+        held = sum(map(len, self._files.values()))
+        if self._capacity_bytes is not None and held + more_bytes > self._capacity_bytes:
+            raise StoreError("DISK_FULL", f"cannot write {name}", "no space left on the simulated disk")
+
+    @staticmethod
+    def _checked(name: str) -> str:
+        if not name or name.startswith(".") or "/" in name or "\0" in name:
+            raise StoreError("DISK_BAD_NAME", f"not a file name: {name!r}")
+        return name
