@@ -21,7 +21,7 @@ class EvidenceRule:
         self, settings: EvidenceSettings, ref: FrameRef, result: Result, now_ns: int
     ) -> KeepEvidence | Release:
         """Keep this frame, or let go of it."""
-        why = result.decision if result.decision in settings.keep else ""
+        why: str = result.decision if result.decision in settings.keep else ""
         self._since_sample += 1
         if not why and settings.sample_every_n and self._since_sample >= settings.sample_every_n:
             why = "sample"

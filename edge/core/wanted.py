@@ -98,9 +98,10 @@ class Wanted:
             return []
         if current and current.ledger == desired.ledger and desired.rev <= current.rev:
             return self.reported()
+        if desired.model:
+            absent = RemoteError("MODEL_NOT_HELD", f"model {desired.model[:64]!r} is not on this agent")
+            return self._refuse(desired, absent, now_ns)
         try:
-            if desired.model:
-                raise RemoteError("MODEL_NOT_HELD", f"model {desired.model[:64]!r} is not on this agent")
             settings = with_remote(self._base, desired.settings)
         except RemoteError as error:
             return self._refuse(desired, error, now_ns)
