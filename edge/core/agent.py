@@ -286,8 +286,7 @@ class AgentCore:
             MakeSafe(),
             Pause(paused=True),
             stopped,
-            *self._wanted.stopping(),
-            *last,
+            *self._talk.stopping(now_ns),
             Disconnect(),
             Leave(status, event.why),
         ]
