@@ -1,0 +1,1 @@
+"""The coordinator: ledger, HTTP API and the wiring of the process."""

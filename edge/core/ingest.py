@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from edge.domain import Kind, SeqRange
 from edge.errors import RemoteError
-from edge.messages import Gap, Record, Result, decode_record
+from edge.messages import Event, Evidence, Gap, Record, Result, decode_record
 from edge.ports import Batch
 
 MAX_SEQ = 2**53 - 1
@@ -28,6 +28,8 @@ MAX_ISLANDS = 256
 """Ranges beyond ``upto`` that one stream may have. An agent has at most a window in flight and goes back to
 ``upto + 1``, so honest streams have a handful; a batch that would make more is not taken and not acknowledged.
 """
+
+_INT64 = 2**63
 
 StreamKey = tuple[str, str, str, Kind]
 """(site, agent, log, kind)."""
@@ -129,7 +131,29 @@ def _read(kind: Kind, payload: bytes) -> Record | None:
     except RemoteError:
         return None
     belongs = isinstance(record, Result) if kind == "results" else not isinstance(record, Result)
-    return record if belongs else None
+    return record if belongs and _storable(record) else None
+
+
+def _storable(record: Record) -> bool:
+    """True if every database takes it: whole numbers of 64 bits, no NUL in texts (PostgreSQL refuses those)."""
+    numbers: tuple[int, ...]
+    texts: tuple[str, ...]
+    match record:
+        case Result():
+            numbers = (record.utc_ms, record.frame_no, record.part_id, record.boot_no, record.settings_rev)
+            numbers += (record.part_no or 0, record.encoder or 0)
+            texts = (record.source, record.recipe)
+            if record.model is not None:
+                texts += (record.model.name, record.model.version, record.model.sha256)
+        case Evidence():
+            numbers = (record.utc_ms, record.frame_no, record.part_id, record.boot_no, record.part_no or 0)
+            numbers += (record.width_px << 32, record.height_px << 32)  # those two are stored in 32 bits
+            texts = (record.source, record.why, record.ask_id)
+        case Event():
+            numbers, texts = (record.utc_ms,), (record.code, record.text)
+        case Gap():
+            numbers, texts = (record.utc_ms,), (record.why,)
+    return all(-_INT64 <= n < _INT64 for n in numbers) and not any("\0" in text for text in texts)
 
 
 def _explain(out: Plan, source: StreamKey, gap: Gap) -> None:
