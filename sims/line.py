@@ -77,6 +77,11 @@ class Line:
         """True when the last part has left the belt."""
         return self.world.done
 
+    @property
+    def seen(self) -> int:
+        """How many parts have reached the eye."""
+        return len(self._seen)
+
     def scan(self) -> list[int]:
         """Advance world and program by one scan. Returns the indices of parts that reached the eye."""
         arrived = self.world.step(self.scan_ns / NS, gate=self._gate, run=self._run)
