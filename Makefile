@@ -1,0 +1,14 @@
+# Thin on purpose: each target is one command, and each command can be typed as well.
+.PHONY: demo test lint docs
+
+demo:  ## a whole inspection line for about a minute, and out/demo/report.html
+	tools/with-venv all jidoka demo --out out/demo
+
+test:  ## every test
+	tools/with-venv dev pytest
+
+lint:  ## ruff, mypy, import contracts
+	tools/with-venv dev tools/lint
+
+docs:  ## write again what is generated from the code
+	tools/with-venv dev python docs/generate.py

@@ -1,0 +1,95 @@
+"""What every command says in the same way: results on stdout, everything else on stderr, one line for an error.
+
+Only this module prints. A script reads stdout; a person reads both.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from edge.errors import Exit, JidokaError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+VERBOSE_ENV = "JIDOKA_VERBOSE"
+"""Set to 1 by ``-v``, and inherited by the processes we start."""
+
+
+def is_verbose() -> bool:
+    """True after ``-v``: causes and tracebacks are wanted."""
+    return os.environ.get(VERBOSE_ENV) == "1"
+
+
+def say(text: str = "") -> None:
+    """One line of a result, on stdout."""
+    sys.stdout.write(f"{text}\n")
+
+
+def note(text: str) -> None:
+    """One line for the person who watches, on stderr, so that stdout stays clean for scripts."""
+    sys.stdout.flush()
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def say_json(data: Any, *, indent: int = 2) -> None:
+    """One JSON document on stdout: structs, dictionaries, lists. ``indent`` 0 gives one line (for streams)."""
+    import msgspec
+
+    text = msgspec.json.encode(data)
+    say((msgspec.json.format(text, indent=indent) if indent else text).decode())
+
+
+def say_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
+    """A table: drawn on a terminal, tab-separated with a header line where stdout is a pipe or file."""
+    if not sys.stdout.isatty():
+        say("\t".join(columns))
+        for row in rows:
+            say("\t".join("" if cell is None else " ".join(str(cell).split()) for cell in row))
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title or None, box=SIMPLE_HEAD, title_justify="left")
+    for column in columns:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+    Console().print(table)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Progress]:
+    """A progress bar on stderr for long work; invisible where stderr is not a terminal.
+
+    Inside, ``bar.add_task(name, total=n)`` and ``bar.advance(task)``.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn(f"{what} {{task.description}}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        yield bar
+
+
+def report(error: JidokaError) -> Exit:
+    """Say an error as the last line on stderr, with its cause before it after ``-v``; return the exit status."""
+    if is_verbose():
+        import traceback
+
+        note("".join(traceback.format_exception(error)).rstrip())
+    note(str(error))
+    return error.exit_status
+
+
+def fail(error: JidokaError) -> NoReturn:
+    """End the command with an error. Raising it does the same; this is for callbacks that may not raise."""
+    raise SystemExit(int(report(error)))

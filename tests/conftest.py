@@ -1,0 +1,70 @@
+"""What holds for every test: nothing is left running, and test data that is not in the repository may be absent."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+GRACE_S = 3.0
+POLL = threading.Event()
+
+# Started once a process by libraries and kept on purpose; nobody can join them.
+LASTING = ("pydevd", "tqdm_monitor", "asyncio_", "AnyIO worker thread", "ThreadPoolExecutor")
+
+
+def _threads() -> set[threading.Thread]:
+    return {one for one in threading.enumerate() if one.is_alive() and not one.name.startswith(LASTING)}
+
+
+def _children() -> dict[int, str]:
+    """Child processes of this one, zombies excepted: pid -> name. Linux only; elsewhere nothing is seen."""
+    found: dict[int, str] = {}
+    tracker = getattr(resource_tracker._resource_tracker, "_pid", None)  # one a process, kept by multiprocessing itself
+    for task in Path(f"/proc/{os.getpid()}/task").glob("*/children"):
+        try:
+            pids = task.read_text().split()
+        except OSError:
+            continue  # the thread ended while we looked
+        for pid in pids:
+            try:
+                name, _, rest = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(")")
+            except OSError:
+                continue
+            if rest.split()[0] != "Z" and int(pid) != tracker:
+                found[int(pid)] = name
+    return found
+
+
+def _left(look: Callable[[], set[str]]) -> set[str]:
+    """What is still there after a grace period: a joined thread or reaped child may take a moment to vanish."""
+    end = time.monotonic() + GRACE_S
+    while (left := look()) and time.monotonic() < end:
+        POLL.wait(0.02)
+    return left
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_running() -> Iterator[None]:
+    """Fails a test that leaves threads or child processes behind. Fixtures of wider scope are not counted."""
+    threads, children = _threads(), set(_children())
+    yield
+    left = _left(lambda: {one.name for one in _threads() - threads})
+    assert not left, f"threads left running: {', '.join(sorted(left))}"
+    left = _left(lambda: {f"{name} ({pid})" for pid, name in _children().items() if pid not in children})
+    assert not left, f"child processes left running: {', '.join(sorted(left))}"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Public pictures, videos and models, which are too large for the repository: $JIDOKA_TEST_DATA or ../shared/data."""
+    folder = Path(os.environ.get("JIDOKA_TEST_DATA") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"needs test data, and there is no folder {folder} (JIDOKA_TEST_DATA names another)")
+    return folder
