@@ -96,10 +96,15 @@ class Evicted(Struct, frozen=True):
     why: str
 
 
-class JournalFull(Struct, frozen=True):
-    """The journal takes nothing more (``critical_full = "stop_line"``), or does again."""
+class JournalTrouble(Struct, frozen=True):
+    """The journal cannot keep records (full, disk failing), or can again (``code`` empty).
 
-    full: bool
+    ``stops_line`` with ``critical_full = "stop_line"``.
+    """
+
+    code: str
+    what: str = ""
+    stops_line: bool = False
 
 
 class EvidenceStored(Struct, frozen=True):
@@ -185,7 +190,7 @@ AgentEvent = (
     | Applied
     | Committed
     | Evicted
-    | JournalFull
+    | JournalTrouble
     | EvidenceStored
     | Stored
     | ClockSet

@@ -37,7 +37,7 @@ from edge.events import (
     EvidenceStored,
     InferFailed,
     Inferred,
-    JournalFull,
+    JournalTrouble,
     Leave,
     Log,
     MakeSafe,
@@ -166,8 +166,8 @@ class AgentCore:
             case ClockSet():
                 self.scribe.set_clock(event.utc_offset_ns, trusted=event.trusted)
                 return []
-            case JournalFull():
-                return self._journal_full(event, now_ns)
+            case JournalTrouble():
+                return self._journal(event, now_ns)
             case Connected():
                 self._metrics_ns = 0
                 return self._talk.handle(event, now_ns)
@@ -232,11 +232,11 @@ class AgentCore:
             return [ended]
         return [ended, Log("info", "SOURCE_ENDED", "all sources have ended"), *self._stop(StopAsked("ended"), now_ns)]
 
-    def _journal_full(self, event: JournalFull, now_ns: int) -> list[AgentEffect]:
-        if not event.full:
+    def _journal(self, event: JournalTrouble, now_ns: int) -> list[AgentEffect]:
+        if not event.code:
             return self._health.up("journal", now_ns)
-        stop = self._line.stop(now_ns) if self._line else []
-        return [*stop, *self._health.down("journal", "JOURNAL_FULL", "the journal takes nothing more", now_ns)]
+        stop = self._line.stop(now_ns) if self._line and event.stops_line else []
+        return [*stop, *self._health.down("journal", event.code, event.what, now_ns)]
 
     def _do(self, ask: Ask, now_ns: int) -> list[AgentEffect]:
         """Carry out one ask whose id is durable."""

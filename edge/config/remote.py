@@ -1,0 +1,75 @@
+"""Which settings the coordinator may change: those declared with ``extra = {"remote": True}``, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
+
+from msgspec import Struct, inspect
+
+from edge.config.load import Loaded
+
+
+class Remote(NamedTuple):
+    """One such setting: the name people use, the way to it in the core's settings, its kind and bounds."""
+
+    name: str
+    path: tuple[str, ...]
+    kind: Literal["int", "float", "bool", "str"]
+    least: float | None = None
+    most: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+def remote_settings(loaded: Loaded) -> tuple[Remote, ...]:
+    """All of one agent, sorted by name."""
+    config = loaded.config
+    recipes = ("default", *config.recipes)
+    found = [Remote("recipe", ("recipe",), "str", choices=recipes)] if config.recipes else []
+    for name, source in config.sources.items():
+        found += _declared(source, f"sources.{name}", ("sources", name))
+    found += _declared(config.stop, "stop", ("stop",))
+    found += _declared(config.evidence, "evidence", ("evidence",))
+    for recipe, (_, options) in loaded.policies.items():
+        own = recipe != "default" and config.recipes[recipe].policy is not None
+        if recipe == "default" or own:
+            name = "policy" if recipe == "default" else f"recipes.{recipe}.policy"
+            found += _declared(options, name, ("policies", recipe))
+    return tuple(sorted(found))
+
+
+def _declared(value: Any, name: str, path: tuple[str, ...]) -> Iterator[Remote]:
+    """Remote fields of a struct, and of the structs in it."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _declared(inner, f"{name}.{key}", (*path, str(key)))
+    if not isinstance(value, Struct):
+        return
+    info = inspect.type_info(type(value))
+    assert isinstance(info, inspect.StructType)
+    for field in info.fields:
+        here, way = f"{name}.{field.name}", (*path, field.name)
+        remote = _remote(field.type, here, way)
+        if remote is not None:
+            yield remote
+        else:
+            yield from _declared(getattr(value, field.name), here, way)
+
+
+def _remote(kind: inspect.Type, name: str, path: tuple[str, ...]) -> Remote | None:
+    if isinstance(kind, inspect.UnionType):
+        inner = (_remote(member, name, path) for member in kind.types)
+        return next((one for one in inner if one is not None), None)
+    if not (isinstance(kind, inspect.Metadata) and (kind.extra or {}).get("remote")):
+        return None
+    match kind.type:
+        case inspect.IntType(ge=ge, le=le):
+            return Remote(name, path, "int", ge, le)
+        case inspect.FloatType(ge=ge, le=le):
+            return Remote(name, path, "float", ge, le)
+        case inspect.BoolType():
+            return Remote(name, path, "bool")
+        case inspect.LiteralType(values=values):
+            return Remote(name, path, "str", choices=tuple(str(value) for value in values))
+        case _:
+            return None
