@@ -1,0 +1,189 @@
+"""What OpenCV and a folder can be read as: readers for `drivers._watched`, all of them blocking.
+
+OpenCV says neither why a capture did not open nor whether a read failed or the file ended; what can be told apart here
+is told apart by looking at the file first and at the number of frames it announces.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from drivers._image import decode_frame
+from drivers._watched import Reader, Shot
+from edge.errors import DeviceError, ImageError
+from edge.vision.imageio import DEFAULT_LIMITS, check_size
+
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm"})
+WHOLE_SHARE = 0.9
+"""A video that ends before this share of the frames it announces was cut short. Announced counts can be estimates."""
+
+
+def files_of(source: str) -> list[Path]:
+    """The pictures of a folder or glob pattern, sorted by name; empty for anything else.
+
+    Raises DeviceError SOURCE_ABSENT when a folder or pattern holds none.
+    """
+    path = Path(source).expanduser()
+    if path.is_dir():
+        candidates = list(path.iterdir())
+    elif not path.exists() and any(c in source for c in "*?["):
+        candidates = [Path(name) for name in glob.glob(str(path))]  # noqa: PTH207 - Path.glob refuses absolute patterns
+    else:
+        return [path] if is_picture(path) else []
+    found = sorted(candidate for candidate in candidates if is_picture(candidate))
+    if not found:
+        raise DeviceError(
+            "SOURCE_ABSENT", f"no pictures in {source}", hint=f"looked for {', '.join(sorted(PICTURE_SUFFIXES))}"
+        )
+    return found
+
+
+def is_picture(path: Path) -> bool:
+    """A plain file (not a pipe, which would hang) with a picture's suffix."""
+    return path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
+
+
+class PictureReader:
+    """Picture files one after another. A bad one is told by name and passed over."""
+
+    def __init__(self, files: list[Path], *, loop: bool) -> None:
+        self._files = files
+        self._loop = loop
+        self._at = 0
+
+    def next(self) -> Shot | None:
+        if self._at == len(self._files):
+            if not self._loop:
+                return None
+            self._at = 0
+        path = self._files[self._at]
+        self._at += 1
+        try:
+            with path.open("rb") as file:
+                data = file.read(DEFAULT_LIMITS.max_bytes + 1)
+        except OSError as cause:
+            raise DeviceError("SOURCE_LOST", f"{path} cannot be read", cause.strerror or str(cause)) from cause
+        return time.monotonic_ns(), decode_frame(data, str(path))
+
+    def release(self) -> None:
+        """Nothing is held between pictures."""
+
+
+class VideoReader:
+    """A `cv2.VideoCapture`: USB index, stream url or video file."""
+
+    def __init__(self, source: int | str, *, loop: bool, timeout_s: float, size_px: tuple[int, int]) -> None:
+        self._source = source
+        self._loop = loop
+        self._timeout_s = timeout_s
+        self._size_px = size_px
+        self.is_live = isinstance(source, int) or "://" in source
+        self._frames = 0
+        self._cut_told = False
+        self._capture = self._opened()
+
+    def next(self) -> Shot | None:
+        captured_ns, grabbed = self._grab()
+        if not grabbed:
+            if self.is_live:
+                raise DeviceError(
+                    "SOURCE_LOST", f"{self._source} gives no more frames", hint="check camera and network"
+                )
+            if not self._told_end() or not self._loop:
+                return None
+            self._capture.release()
+            self._capture = self._opened()
+            self._frames = 0
+            captured_ns, grabbed = self._grab()
+        done, image = self._capture.retrieve() if grabbed else (False, None)
+        if not done or image is None or image.dtype != np.uint8 or image.ndim != 3:  # noqa: PLR2004 - rows, columns, BGR
+            raise DeviceError("FRAME_MALFORMED", f"frame {self._frames} of {self._source} cannot be decoded")
+        self._frames += 1
+        return captured_ns, np.ascontiguousarray(image)
+
+    def release(self) -> None:
+        self._capture.release()
+
+    def _grab(self) -> tuple[int, bool]:
+        grabbed = self._capture.grab()
+        return time.monotonic_ns(), grabbed
+
+    def _told_end(self) -> bool:
+        """True at an ordinary end. Raises FRAME_MALFORMED, once, for a file that has no frames or was cut short."""
+        announced = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        if self._frames >= max(1.0, WHOLE_SHARE * announced) or self._cut_told:
+            return self._frames > 0
+        self._cut_told = True
+        why = f"it ends after {self._frames} of {announced:.0f} frames" if announced > 0 else "it has no frames"
+        raise DeviceError("FRAME_MALFORMED", f"{self._source} is damaged", why, "copy the file again")
+
+    def _opened(self) -> Any:
+        _hush()
+        milliseconds = int(self._timeout_s * 1000)
+        if self.is_live and isinstance(self._source, str):
+            # Only FFmpeg keeps these, and not in all states; they end a thread that was left behind.
+            limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds, cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds]
+            capture = cv2.VideoCapture(self._source, cv2.CAP_FFMPEG, limits)
+        else:
+            capture = cv2.VideoCapture(self._source)
+        if not capture.isOpened():
+            capture.release()
+            raise self._absent()
+        width, height = self._size_px
+        if width and height:
+            capture.set(cv2.CAP_PROP_FRAME_WIDTH, width)
+            capture.set(cv2.CAP_PROP_FRAME_HEIGHT, height)
+        if self.is_live:
+            capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        self._check_size(capture)
+        return capture
+
+    def _check_size(self, capture: Any) -> None:
+        try:
+            check_size(int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)))
+        except ImageError as bad:
+            capture.release()
+            raise DeviceError("FRAME_MALFORMED", f"{self._source}: {bad.what}", bad.why, bad.hint) from bad
+
+    def _absent(self) -> DeviceError:
+        if isinstance(self._source, int):
+            return DeviceError(
+                "SOURCE_ABSENT",
+                f"there is no camera {self._source}",
+                hint=f"is /dev/video{self._source} there, and free?",
+            )
+        if self.is_live:
+            return DeviceError("SOURCE_ABSENT", f"no stream at {self._source}", hint="check url, login and network")
+        return DeviceError(
+            "FRAME_MALFORMED", f"{self._source} is no video that OpenCV reads", hint="try it in a video player"
+        )
+
+
+def make_reader(
+    source: int | str, *, loop: bool = False, timeout_s: float = 2.0, size_px: tuple[int, int] = (0, 0)
+) -> Reader:
+    """The reader for a source as a user writes it: index, url, file, folder or glob. Raises DeviceError. May hang."""
+    if isinstance(source, str) and "://" not in source:
+        files = files_of(source)
+        if files:
+            return PictureReader(files, loop=loop)
+        path = Path(source).expanduser()
+        if not path.exists():
+            raise DeviceError("SOURCE_ABSENT", f"there is no file or folder {source}", hint="check the path")
+        if not path.is_file():
+            raise DeviceError("SOURCE_ABSENT", f"{source} is neither file nor folder")
+        source = str(path)
+    return VideoReader(source, loop=loop, timeout_s=timeout_s, size_px=size_px)
+
+
+def _hush() -> None:
+    """What OpenCV and FFmpeg would print on stderr is raised here as an error instead."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
