@@ -18,11 +18,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
 import cv2
-from msgspec import Struct
 
 from edge.errors import LinkError
 from sims.live_line import LiveLine
 from sims.parts import Part
+from sims.scenario import CameraSpec
 from sims.scene import Light, PartAt, Scene
 from sims.world import Exposure
 
@@ -31,20 +31,6 @@ CameraHealth = Literal["ok", "frozen", "hang", "gone", "slow", "dark"]
 BOUNDARY = "frame"
 _DARK_GAIN = 0.06
 _SOCKET_TIMEOUT_S = 30.0
-
-
-class CameraSpec(Struct, frozen=True, forbid_unknown_fields=True):
-    """Picture and pace. The field of view is ``width_px * mm_per_px`` wide, its middle on the camera's axis."""
-
-    width_px: int = 640
-    height_px: int = 480
-    mm_per_px: float = 0.25
-    jpeg_quality: int = 92
-    stream_fps: float = 15.0
-    slow_s: float = 0.25
-    """How late a ``slow`` camera answers."""
-    prepare_after_s: float = 0.11
-    """So long after a part reached the eye the next ones are drawn ahead, when no picture is being waited for."""
 
 
 @dataclass(frozen=True, slots=True)

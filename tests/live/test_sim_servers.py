@@ -23,12 +23,13 @@ from drivers.camera_http import HttpCamera, HttpOptions
 from drivers.plc_modbus import ModbusOptions, ModbusPlc
 from edge.domain import Command
 from edge.errors import DeviceError, LinkError
-from sims.camera_server import Camera, CameraServer, CameraSpec
+from sims.camera_server import Camera, CameraServer
 from sims.line import Line, PartTruth
 from sims.live_line import LiveLine
 from sims.parts import make_parts
 from sims.plc import ACCEPTED, FAIL, LATE, PASS, PlcSpec
 from sims.plc_server import PlcServer
+from sims.scenario import CameraSpec
 from sims.world import Belt, Lamp
 
 pytestmark = pytest.mark.live
