@@ -119,8 +119,8 @@ def cut_chip(canvas: Canvas, defect: Defect, number: int) -> None:
     broken = _smooth_step(0.1, -0.1, inward - depth_mm) * (np.abs(along) < defect.size_mm / 2)
     metal = canvas.solid[rows, cols] > 0.5
     gone = min(1.0, max(0.0, (defect.contrast - 0.3) / 0.5))
-    rough = 0.75 + 0.25 * rng.standard_normal(broken.shape, np.float32)
-    canvas.reflectance[rows, cols] *= 1.0 - broken * (1.0 - (1.0 - defect.contrast) * np.clip(rough, 0.2, 1.3))
+    rough = 1.0 + 0.3 * rng.standard_normal(broken.shape, np.float32)
+    canvas.reflectance[rows, cols] *= np.maximum(1.0 - defect.contrast * broken * rough, 0.0)
     canvas.solid[rows, cols] *= 1.0 - broken * gone
     canvas.mark(rows, cols, (broken > 0.5) & metal, defect, number)
 

@@ -85,6 +85,9 @@ def draw(scene: Scene, part: Part, neighbour: Part | None, rng: np.random.Genera
     if neighbour is not None:
         parts.append((neighbour, x_mm + float(rng.choice([-1.0, 1.0])) * float(rng.uniform(LENGTH_MM + 8, 150.0))))
     frame = scene.render(parts, random_light(rng), int(rng.integers(2**31)), float(rng.uniform(0.0, 300.0)))
+    if rng.random() < 0.6:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(75, 97))]
+        frame = cv2.imdecode(cv2.imencode(".jpg", frame, quality)[1], cv2.IMREAD_COLOR)
     grey, cells = to_grey(frame), cells_of(scene, parts)
     # cut around the part, to the answer's grid
     middle_x = x_mm / scene.mm_per_px / 2 + float(rng.uniform(-40, 40))
