@@ -148,6 +148,8 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
     policy: dict[str, Any] = {}
     recipes: dict[Id, RecipeConfig] = {}
     plc: PlcConfig | None = None
+    zones: dict[Id, Annotated[tuple[tuple[float, float], ...], Meta(min_length=3)]] = {}
+    """Named polygons, corners (x, y) in frame pixels, for rules that look only there."""
     stop: StopConfig = StopConfig()
     link: LinkConfig | None = None
     journal: JournalConfig = JournalConfig()

@@ -2,7 +2,7 @@
 
 ::
 
-    part_no  …65534 65535 0 1 …      one more is a part, a jump of n is n-1 missed triggers, far back is a restart
+    part_no  …65534 65535 0 1 …      one more is a part, a jump of n is n-1 missed triggers, a leap is a restart
     encoder  …0xFFFFFFFF 0 …         distances are differences modulo 2**32
 """
 
@@ -14,8 +14,9 @@ from msgspec import Struct
 
 U16 = 1 << 16
 U32 = 1 << 32
-RESTART_JUMP = 1 << 15
-"""A step of half the range or more is read as the PLC having started over."""
+RESTART_JUMP = 4096
+"""A step as large as this is read as the PLC having started over: nobody misses so many triggers in one outage that the
+PLC itself survives, and a fresh counter is rarely just ahead of the old one."""
 
 
 def ahead(new: int, old: int, modulo: int) -> int:

@@ -1,0 +1,178 @@
+"""From a checked settings file to the things an agent is made of: models, drivers, core settings, link.
+
+Everything here may fail with one clear error, and happens before any thread is started or anything moves.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from edge.config import Loaded, remote_settings
+from edge.config.agent import LinkConfig, ModelConfig, PlcConfig
+from edge.core.policy import Policy
+from edge.core.settings import (
+    MS,
+    EvidenceSettings,
+    PlcSettings,
+    RecipeSettings,
+    RemoteKey,
+    Settings,
+    SourceSettings,
+    StopSettings,
+)
+from edge.errors import ConfigError, JidokaError
+from edge.models.guard import GuardLimits
+from edge.models.loading import load as load_model
+from edge.models.predictor import Predictor
+from edge.registry import DRIVERS
+from edge.registry import load as load_class
+from edge.shell.engine import Engine
+from edge.shell.infer import Route
+from edge.shell.mqtt import Endpoint, Tls
+from edge.vision.findings import Zone, to_inference
+
+MB = 1024 * 1024
+BUILTIN = "builtin:"
+
+
+class Models(Struct, frozen=True):
+    """Loaded models and who uses which."""
+
+    engines: tuple[Engine, ...]
+    routes: dict[str, Route]
+    recipes: dict[str, RecipeSettings]
+    predictors: dict[str, Predictor]
+
+
+def load_models(loaded: Loaded) -> Models:
+    """Load every model once, guarded. Raises ModelError, ConfigError."""
+    config = loaded.config
+    predictors: dict[str, Predictor] = {}
+    engines: dict[str, Engine] = {}
+
+    def engine(model: ModelConfig, where: tuple[str, ...]) -> str:
+        name = f"{Path(model.path).stem or 'model'}"
+        key = f"{model.path}|{model.min_score}"
+        if key not in predictors:
+            path = loaded.path(model.path)
+            try:
+                limits = GuardLimits(memory_bytes=model.max_memory_mb * MB)
+                predictors[key] = load_model(path, min_score=model.min_score, limits=limits)
+            except JidokaError as error:
+                place = loaded.locator.where((*where, "path"))
+                raise type(error)(error.code, f"{place}: {error.what}", error.why, error.hint) from error
+            taken = {one.name for one in engines.values()}
+            name = name if name not in taken else f"{name}{len(engines)}"
+            engines[key] = Engine(name, predictors[key], model.workers)
+        return key
+
+    zones = tuple(Zone(name, corners) for name, corners in config.zones.items())
+    judge = partial(to_inference, zones=zones)
+    base = engine(config.model, ("model",))
+    keys = {"default": base}
+    for name, recipe in config.recipes.items():
+        keys[name] = engine(recipe.model, ("recipes", name, "model")) if recipe.model else base
+    regions = {name: recipe.region_px for name, recipe in config.recipes.items()}
+    routes = {name: Route(engines[key].name, regions.get(name), judge) for name, key in keys.items()}
+    routes[""] = routes["default"]
+    types = {name: recipe.part_type for name, recipe in config.recipes.items()}
+    recipes = {name: RecipeSettings(predictors[key].ref, types.get(name)) for name, key in keys.items()}
+    by_name = {engines[key].name: predictor for key, predictor in predictors.items()}
+    return Models(tuple(engines.values()), routes, recipes, by_name)
+
+
+def check_labels(loaded: Loaded, models: Models) -> list[str]:
+    """Sentences about rules that name labels the model does not have; such a rule would never speak."""
+    known = {label for predictor in models.predictors.values() for label in predictor.labels}
+    said = []
+    for recipe, (_, options) in loaded.policies.items():
+        for label in getattr(options, "labels", {}):
+            if known and label not in known:
+                where = loaded.locator.where(("policy", "labels", label))
+                said.append(f"{where}: the model of recipe {recipe!r} has no label {label!r}")
+    return said
+
+
+def make_driver(driver: str, options: Any, name: str) -> Any:
+    """Construct a driver; nothing is opened."""
+    kind = load_class(DRIVERS, driver)
+    return kind(name, options)
+
+
+def core_settings(loaded: Loaded, recipes: dict[str, RecipeSettings]) -> Settings:
+    """What the core is told."""
+    config = loaded.config
+    link = config.link
+    key = read_secret(loaded.path(link.command_key_file)) if link and link.command_key_file else b""
+    return Settings(
+        site=config.agent.site,
+        agent=config.agent.id,
+        recipes=recipes,
+        policies={name: options for name, (_, options) in loaded.policies.items()},
+        sources={name: SourceSettings(s.trigger == "plc", s.max_fps) for name, s in config.sources.items()},
+        devices=tuple(config.devices),
+        plc=plc_settings(config.plc) if config.plc else None,
+        stop=StopSettings(config.stop.consecutive, config.stop.m, config.stop.k),
+        evidence=EvidenceSettings(config.evidence.keep, config.evidence.sample_every_n, config.evidence.max_fps),
+        remote=tuple(RemoteKey(*remote) for remote in remote_settings(loaded)),
+        versions=versions(),
+        command_key=key,
+    )
+
+
+def policies(loaded: Loaded) -> dict[str, Callable[[Any], Policy]]:
+    """Recipe -> policy class."""
+    return {name: kind for name, (kind, _) in loaded.policies.items()}
+
+
+def plc_settings(plc: PlcConfig) -> PlcSettings:
+    """The PLC table with its times in ns."""
+    return PlcSettings(
+        plc.device,
+        plc.source,
+        plc.mode,
+        plc.gate,
+        plc.no_verdict,
+        plc.unsure,
+        int(plc.heartbeat_ms * MS),
+        int(plc.deadline_ms * MS),
+        plc.stale_counts,
+        plc.gate_counts,
+        int(plc.gate_lead_ms * MS),
+        plc.pulse_ms,
+    )
+
+
+def endpoint(loaded: Loaded, link: LinkConfig) -> Endpoint:
+    """Where the broker is. Raises ConfigError for files that cannot be read."""
+    tls = None
+    if link.tls:
+        own = [loaded.path(text) if text else None for text in (link.tls.cert, link.tls.key)]
+        tls = Tls(loaded.path(link.tls.ca), own[0], own[1])
+    password = None
+    if link.password_file:
+        password = read_secret(loaded.path(link.password_file)).decode()
+    return Endpoint(link.host, link.port, link.keepalive_s, tls, link.username, password)
+
+
+def read_secret(path: Path) -> bytes:
+    """A key or password file, without the newline at its end. Raises ConfigError SECRET_UNREADABLE, SECRET_EXPOSED."""
+    try:
+        if path.stat().st_mode & 0o077:
+            raise ConfigError("SECRET_EXPOSED", f"{path} can be read by others", hint=f"chmod 600 {path}")
+        return path.read_bytes().strip()
+    except OSError as error:
+        raise ConfigError("SECRET_UNREADABLE", f"{path} cannot be read", str(error)) from error
+
+
+def versions() -> dict[str, str]:
+    """What runs here, for the birth message."""
+    names = {"jidoka": "jidoka-edge", "onnxruntime": "onnxruntime", "opencv": "opencv-python"}
+    return {"python": platform.python_version(), **{name: version(dist) for name, dist in names.items()}}
