@@ -15,7 +15,7 @@ from msgspec import ValidationError
 
 from edge.domain import ID_PATTERN
 from edge.errors import ModelError
-from edge.models.bundle import MAX_LABELS, VERSION_PATTERN, About, Manifest
+from edge.models.bundle import MAX_LABELS, About, Manifest
 from edge.models.guard import Signature, Tensor
 from edge.vision.spec import (
     HEAD_TASK,
@@ -174,7 +174,7 @@ def _classify(signature: Signature) -> Guess | None:
     match signature.outputs[0].shape:
         case (1, int(n)) | (1, int(n), 1, 1) if 1 < n <= MAX_LABELS:
             activation = _activation(signature.outputs[0], "softmax")
-            assumed = (_NUMBERED, f"scores still need: {activation}")
+            assumed = (_NUMBERED, _APPLIED[activation])
             small = max(signature.probe_shape[2:]) <= 64  # noqa: PLR2004  (tiny inputs are crops of one sign)
             spec = _input(signature, fit_="stretch" if small else "crop")
             return Guess(ClassifyHead(activation=activation), n, spec, (), (*assumed, _ASSUMED_INPUT))
@@ -196,7 +196,7 @@ def _segment(signature: Signature) -> Guess | None:
             activation = _activation(signature.outputs[0], "sigmoid" if n == 1 else "softmax")
             head = SegmentHead(activation=activation, background=0 if n > 1 else None, exclusive=n > 1)
             background = "channel 0 is background" if n > 1 else "there is one class"
-            assumed = (_NUMBERED, f"maps still need: {activation}", background, _ASSUMED_INPUT)
+            assumed = (_NUMBERED, _APPLIED[activation], background, _ASSUMED_INPUT)
             return Guess(head, max(1, n - 1), _input(signature, fit_="stretch"), (), assumed)
         case _:
             return None
@@ -204,8 +204,13 @@ def _segment(signature: Signature) -> Guess | None:
 
 RULES: tuple[Callable[[Signature], Guess | None], ...] = (_ultralytics, _end2end, _yolov8, _classify, _segment)
 
+_APPLIED: dict[Activation, str] = {
+    "none": "its outputs are probabilities already",
+    "softmax": "its outputs are logits, softmax is applied",
+    "sigmoid": "its outputs are logits, sigmoid is applied",
+}
 _NUMBERED = "labels are numbers: the file has no names"
-_ASSUMED_INPUT = "pixels are RGB 0..1 (grey 0..255 for one small channel)"
+_ASSUMED_INPUT = "pixels go in as RGB 0..1 (small grey models: 0..255)"
 
 
 def _input(signature: Signature, fit_: str = "letterbox") -> InputSpec:
@@ -229,18 +234,19 @@ def _activation(output: Tensor, of_logits: Activation) -> Activation:
 
 def _proposal(guess: Guess, signature: Signature, name: str) -> Proposal:
     labels = guess.labels or tuple(str(i) for i in range(guess.n_labels))
-    version = signature.metadata.get("version", "")
     about = About(
         name=name if ID_PATTERN.fullmatch(name) else "model",
-        version=version if VERSION_PATTERN.fullmatch(version) else "0.0.0",
         task=HEAD_TASK[type(guess.head)],
         labels=labels,
         licence=signature.metadata.get("license", "")[:200],
     )
     try:
-        return Proposal(Manifest(model=about, input=guess.input, output=guess.head), guess.assumed)
+        manifest = Manifest(model=about, input=guess.input, output=guess.head)
     except (ValueError, ValidationError) as error:
         raise ModelError("MODEL_HEAD_UNKNOWN", "the model's own description is not usable", str(error)) from error
+    free = None in signature.inputs[0].shape[2:] and metadata_size_px(signature.metadata) is None
+    size = f"the input's size is free: {guess.input.width_px} x {guess.input.height_px} px is taken"
+    return Proposal(manifest, (*guess.assumed, size) if free else guess.assumed)
 
 
 def _literal(text: str) -> object:
