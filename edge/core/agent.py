@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from edge.core.backoff import Rng
 from edge.core.dialogue import Boot, Dialogue
+from edge.core.drain import Drain
 from edge.core.health import HealthBook
 from edge.core.inspection import Part, Parts
 from edge.core.line import Line
@@ -76,6 +77,7 @@ class AgentCore:
         self._metrics_ns = 0
         self._latencies: deque[float] = deque(maxlen=1000)
         self._sources_left = set(settings.sources)
+        self._drain = Drain()
 
     @property
     def settings(self) -> Settings:
@@ -93,6 +95,10 @@ class AgentCore:
     def handle(self, event: AgentEvent, now_ns: int) -> list[AgentEffect]:
         """One event in, what is to be done out."""
         effects = self._handle(event, now_ns)
+        if not isinstance(event, Tick):
+            self._drain.stir(now_ns)
+        elif self._drain.over(now_ns, waiting=self._talk.online and any(self._talk.backlog().values())):
+            effects += self._stop(StopAsked("all sources have ended"), now_ns)
         return effects if self._stopping else effects + self._talk.say(now_ns, self.health(), self.state)
 
     def deadline_ns(self) -> int:
@@ -102,6 +108,7 @@ class AgentCore:
             self._line.deadline_ns() if self._line else None,
             self._talk.deadline_ns(),
             self._metrics_ns + self.settings.metrics_every_ns,
+            self._drain.deadline_ns(),
         ]
         return min(at for at in due if at is not None)
 
@@ -112,12 +119,10 @@ class AgentCore:
 
     def gauges(self) -> dict[str, float]:
         """Numbers of now, for metrics and the status page."""
-        ordered = sorted(self._latencies)
         gauges = {f"backlog_{kind}": float(n) for kind, n in self._talk.backlog().items()}
-        if ordered:
-            gauges["latency_p50_ms"] = ordered[len(ordered) // 2]
-            gauges["latency_p99_ms"] = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
-            gauges["latency_max_ms"] = ordered[-1]
+        ordered = sorted(self._latencies)
+        for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0)) if ordered else ():
+            gauges[f"latency_{name}_ms"] = ordered[min(len(ordered) - 1, int(len(ordered) * share))]
         return gauges
 
     def state(self, base: State) -> State:
@@ -230,7 +235,8 @@ class AgentCore:
         ended = self.scribe.event(now_ns, "SOURCE_ENDED", "info", f"{event.source} has no more frames")
         if self._sources_left:
             return [ended]
-        return [ended, Log("info", "SOURCE_ENDED", "all sources have ended"), *self._stop(StopAsked("ended"), now_ns)]
+        self._drain.begin(now_ns)
+        return [ended, Log("info", "SOURCE_ENDED", "all sources have ended")]
 
     def _journal(self, event: JournalTrouble, now_ns: int) -> list[AgentEffect]:
         if not event.code:

@@ -10,18 +10,22 @@ from edge.events import (
     Beat,
     Capture,
     CaptureFailed,
+    Committed,
+    Connected,
     DeviceChanged,
     KeepEvidence,
     Leave,
     MakeSafe,
     Polled,
+    Received,
     Release,
+    Sent,
     SourceChanged,
     SourceEnd,
     StopAsked,
     Tick,
 )
-from edge.messages import Event, Result
+from edge.messages import Ack, Event, Result
 from tests.core.bench import Bench, of, settings
 
 
@@ -186,8 +190,17 @@ def test_free_running_frames_are_judged_and_finite_sources_end_the_run():
     bench = Bench(settings(plc=None, devices=(), sources={"cam": SourceSettings()}))
     effects = bench.infer(None, 1, 0.9)
     assert results(effects)[0].decision == "fail" and not of(Apply, effects)
-    end = bench.feed(SourceEnd("cam"))
-    assert of(Leave, end)[0].status == 0
+    assert not of(Leave, bench.feed(SourceEnd("cam"), Committed("results", 1)))
+    assert not of(Leave, bench.feed(Tick(), after_ms=100)), "pictures may still be on their way"
+    assert of(Leave, bench.feed(Tick(), after_ms=500))[0].status == 0
+
+
+def test_a_run_that_ended_waits_until_the_ledger_has_everything():
+    bench = Bench(settings(plc=None, devices=(), sources={"cam": SourceSettings()}))
+    bench.feed(Connected(1), SourceEnd("cam"), Committed("results", 2), Sent("results", 1, 2, 9))
+    assert not of(Leave, bench.feed(Tick(), after_ms=2000))
+    bench.feed(Received("a", "ack", Ack("led", "log1", {"results": 2}), bench.now_ns))
+    assert of(Leave, bench.feed(Tick(), after_ms=500))
 
 
 def test_orderly_stop_is_safe_first():

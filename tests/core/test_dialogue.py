@@ -151,7 +151,7 @@ def test_desired_is_stored_then_applied_then_reported():
     reported = published(bench.feed(Stored("desired")), "reported")[0]
     assert reported.ok and reported.rev == 1 and reported.settings["policy.labels.scratch.min_score"] == 0.95
     bench.poll(1)
-    result = [a.record for a in of(Append, bench.infer(1, 1, 0.9)) if a.kind == "results"][0]
+    result = next(a.record for a in of(Append, bench.infer(1, 1, 0.9)) if a.kind == "results")
     assert result.decision == "unsure" and result.settings_rev == 1
 
 

@@ -1,0 +1,103 @@
+"""Thread ``outbox``: the disk's slow half of the link, so that the core never waits for a disk.
+
+Reads journal records and hands them to the connection, frees what was acknowledged, stores small values. Orders are
+carried out one after the other, in the order the core gave them.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable
+from typing import Protocol, assert_never
+
+from edge.errors import RemoteError, StoreError
+from edge.events import AgentEvent, Disconnect, Free, Send, Sent, Store, Stored
+from edge.shell.mqtt import MqttLink
+from edge.shell.worker import OnCrash, Worker
+from edge.topics import envelope
+
+Order = Send | Free | Store | Disconnect
+
+
+class Keeping(Protocol):
+    """What is needed of the journal."""
+
+    log: str
+
+    def read(self, kind: str, first_seq: int, max_n: int, max_bytes: int) -> list[tuple[int, bytes]]: ...
+
+    def free(self, kind: str, upto: int) -> None: ...
+
+    def put(self, name: str, value: bytes) -> None: ...
+
+
+class Keeper(Worker):
+    """See the module's docstring. ``utc_ms`` labels envelopes."""
+
+    def __init__(
+        self,
+        journal: Keeping,
+        link: MqttLink | None,
+        post: Callable[[AgentEvent], None],
+        utc_ms: Callable[[], int],
+        on_crash: OnCrash,
+    ) -> None:
+        super().__init__("outbox", on_crash)
+        self._journal = journal
+        self._link = link
+        self._post = post
+        self._utc_ms = utc_ms
+        self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
+
+    def order(self, order: Order) -> None:
+        """From the core's thread; never blocks."""
+        self._orders.put(order)
+
+    def finish(self, timeout_s: float = 5.0) -> bool:
+        """Carry out what was ordered, then end."""
+        self._orders.put(None)
+        return self.join(timeout_s)
+
+    def work(self) -> None:
+        while (order := self._orders.get()) is not None:
+            match order:
+                case Send():
+                    self._post(self._send(order))
+                case Free():
+                    self._journal.free(order.kind, order.upto)
+                case Store():
+                    self._post(self._store(order))
+                case Disconnect():
+                    if self._link is not None:
+                        self._link.disconnect()
+                case _:
+                    assert_never(order)
+
+    def _send(self, order: Send) -> Sent:
+        nothing = Sent(order.kind, order.first_seq, order.first_seq - 1, 0)
+        try:
+            held = self._journal.read(order.kind, order.first_seq, order.max_n, order.max_bytes)
+        except StoreError:
+            return nothing  # the journal tells its trouble itself; the outbox goes back to it
+        records = [payload for _, payload in held]
+        if not held or self._link is None:
+            return nothing
+        first, last = held[0][0], held[-1][0]
+        try:
+            payload = envelope(self._journal.log, order.kind, first, records, self._utc_ms())
+        except RemoteError:
+            first, last, payload = self._shorter(order, held)
+        self._link.publish(order.kind, payload)
+        return Sent(order.kind, first, last, len(payload))
+
+    def _shorter(self, order: Send, held: list[tuple[int, bytes]]) -> tuple[int, int, bytes]:
+        """The first record alone: limits of records are far below those of envelopes."""
+        seq, record = held[0]
+        return seq, seq, envelope(self._journal.log, order.kind, seq, [record], self._utc_ms())
+
+    def _store(self, order: Store) -> Stored:
+        try:
+            self._journal.put(order.name, order.value or b"")
+        except StoreError as error:
+            return Stored(order.name, error.code)
+        return Stored(order.name)
