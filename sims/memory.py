@@ -168,7 +168,7 @@ class MemoryJournal:
         return timeout_s >= 0.0
 
     def _free(self, stream: _Stream) -> None:
-        stream.acked = max(stream.acked, min(stream.freed, stream.last))
+        stream.acked = stream.freed = max(stream.acked, min(stream.freed, stream.last))
         if stream.acked == stream.last and stream.segments[-1].size > self._segment_bytes // 4:
             stream.segments.append(_Segment(stream.last + 1))
         stream.segments = [s for s in stream.segments[:-1] if s.last > stream.acked] + stream.segments[-1:]

@@ -131,6 +131,8 @@ class Marks:
         holes: list[SeqRange] = []
         expected = first
         for seq in self.seqs:
+            if seq > last:
+                break
             if seq > expected:
                 holes.append(SeqRange(expected, seq - 1))
             expected = max(expected, seq + 1)
