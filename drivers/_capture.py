@@ -15,10 +15,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from drivers._image import decode_frame
 from drivers._watched import Reader, Shot
 from edge.errors import DeviceError, ImageError
-from edge.vision.imageio import DEFAULT_LIMITS, check_size
+from edge.vision.imageio import DEFAULT_LIMITS, check_size, decode
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm"})
 WHOLE_SHARE = 0.9
@@ -51,7 +50,7 @@ def is_picture(path: Path) -> bool:
 
 
 class PictureReader:
-    """Picture files one after another. A bad one is told by name and passed over."""
+    """Picture files one after another. A bad one is an ImageError, not the end: the next read goes on behind it."""
 
     def __init__(self, files: list[Path], *, loop: bool) -> None:
         self._files = files
@@ -68,9 +67,12 @@ class PictureReader:
         try:
             with path.open("rb") as file:
                 data = file.read(DEFAULT_LIMITS.max_bytes + 1)
+            return time.monotonic_ns(), decode(data)
         except OSError as cause:
-            raise DeviceError("SOURCE_LOST", f"{path} cannot be read", cause.strerror or str(cause)) from cause
-        return time.monotonic_ns(), decode_frame(data, str(path))
+            raise ImageError("FRAME_MALFORMED", f"{path} cannot be read", cause.strerror or str(cause)) from cause
+        except ImageError as bad:
+            why = f"{bad.what}; {bad.why}" if bad.why else bad.what
+            raise ImageError("FRAME_MALFORMED", f"{path} cannot be used", why, bad.hint) from bad
 
     def release(self) -> None:
         """Nothing is held between pictures."""

@@ -34,7 +34,7 @@ class HttpLine:
 
     @property
     def is_open(self) -> bool:
-        """True until close() or a failure that leaves the connection in doubt."""
+        """True until close() or a failure other than a time-out."""
         return self._connection.opened
 
     def open(self, timeout_s: float) -> None:
@@ -63,7 +63,8 @@ class HttpLine:
     def begin(self, until_ns: int) -> tuple[Mapping[str, str], int]:
         """Send a GET and read the answer's header: (headers, monotonic time just before sending).
 
-        An idle connection that the camera has closed meanwhile is replaced first; that is ordinary HTTP, not a retry.
+        A connection that the camera closed while idle, or that a time-out cost, is replaced first: no request is sent
+        twice.
         """
         if not self.is_open:
             raise DeviceError("SOURCE_NOT_OPEN", f"{self._where} is not connected", hint="open it first")
@@ -147,9 +148,12 @@ class HttpLine:
         raise DeviceError(code, f"{self._where} answered HTTP {status}", hint=hint)
 
     def _failed(self, cause: Exception) -> DeviceError:
-        self.close()
         if isinstance(cause, DeadlinePassedError | TimeoutError):
+            # The late answer must not be taken for the next one: the socket goes, the line counts as open.
+            self.close()
+            self._connection.opened = True
             return self._timeout("no whole frame in time")
+        self.close()
         if isinstance(cause, OSError):  # RemoteDisconnected is one of these too
             return self._lost(cause.strerror or str(cause))
         if isinstance(cause, IncompleteRead):

@@ -1,4 +1,4 @@
-"""Encoded pictures from a device, decoded within the house's limits, with a device's error when they are bad."""
+"""Encoded pictures from a camera, decoded within the house's limits, with a device's error when they are bad."""
 
 from __future__ import annotations
 

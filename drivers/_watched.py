@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
-from edge.errors import DeviceError
+from edge.errors import DeviceError, JidokaError
 from edge.ports import Image
 
 Shot: TypeAlias = tuple[int, Image]
@@ -33,7 +33,7 @@ JOIN_S = 1.0
 
 
 class Reader(Protocol):
-    """What the thread owns. Only DeviceError may leave it."""
+    """What the thread owns. Only errors of ours should leave it; others become SOURCE_LOST."""
 
     def next(self) -> Shot | None:
         """The next picture, None at the end. May hang."""
@@ -72,7 +72,7 @@ class WatchedReader:
         except queue.Empty:
             self._abandon()
             raise _late(f"{self._name} did not open within {timeout_s:g} s") from None
-        except DeviceError:
+        except JidokaError:
             self.close()
             raise
 
@@ -112,7 +112,7 @@ class _Worker(threading.Thread):
         super().__init__(name=f"read-{name}", daemon=True)
         self._make = make
         self._asked: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        self._answers: queue.SimpleQueue[Shot | DeviceError | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[Shot | JidokaError | None] = queue.SimpleQueue()
         self._leaving = threading.Event()
         self._pending_since_ns: int | None = time.monotonic_ns()  # the opening is the first thing asked
 
@@ -127,10 +127,10 @@ class _Worker(threading.Thread):
             self._asked.put(True)
 
     def answer(self, timeout_s: float) -> Shot | None:
-        """What was asked for. Raises queue.Empty when it is not there in time, and the reader's DeviceError."""
+        """What was asked for. Raises queue.Empty when it is not there in time, and the reader's error."""
         answer = self._answers.get(timeout=max(timeout_s, 0.0))
         self._pending_since_ns = None
-        if isinstance(answer, DeviceError):
+        if isinstance(answer, JidokaError):
             raise answer
         return answer
 
@@ -146,7 +146,7 @@ class _Worker(threading.Thread):
         try:
             reader = self._make()
         except Exception as error:  # noqa: BLE001 - a thread that ends without an answer looks like one that hangs
-            self._answers.put(_as_device_error(error))
+            self._answers.put(_as_ours(error))
             return
         self._answers.put(None)
         try:
@@ -156,16 +156,16 @@ class _Worker(threading.Thread):
             reader.release()
 
 
-def _next(reader: Reader) -> Shot | DeviceError | None:
+def _next(reader: Reader) -> Shot | JidokaError | None:
     try:
         return reader.next()
     except Exception as error:  # noqa: BLE001 - see run()
-        return _as_device_error(error)
+        return _as_ours(error)
 
 
-def _as_device_error(error: Exception) -> DeviceError:
-    """DeviceErrors as they are; what else a foreign library throws becomes one, cause kept."""
-    if isinstance(error, DeviceError):
+def _as_ours(error: Exception) -> JidokaError:
+    """Our errors as they are; what else a foreign library throws becomes one, cause kept."""
+    if isinstance(error, JidokaError):
         return error
     lost = DeviceError("SOURCE_LOST", "the source cannot be read", f"{type(error).__name__}: {error}")
     lost.__cause__ = error

@@ -93,7 +93,7 @@ class HttpCamera:
 
     Options: ClassVar[type[HttpOptions]] = HttpOptions
 
-    def __init__(self, name: str, options: HttpOptions) -> None:
+    def __init__(self, options: HttpOptions, name: str) -> None:
         self._name = name
         self._o = options
         self.on_demand = options.mode == "snapshot"
@@ -117,7 +117,7 @@ class HttpCamera:
         """One frame: snapshot, exposed after the call; mjpeg, the next (or newest) one of the stream.
 
         Raises DeviceError SOURCE_TIMEOUT, SOURCE_LOST, SOURCE_FROZEN, SOURCE_REFUSED, SOURCE_ABSENT, FRAME_MALFORMED,
-        SOURCE_NOT_OPEN.
+        SOURCE_NOT_OPEN. After SOURCE_TIMEOUT it may be called again.
         """
         until_ns = time.monotonic_ns() + int(timeout_s * 1e9)
         if self.on_demand:

@@ -71,7 +71,7 @@ class OpenCvCamera:
     on_demand: ClassVar[bool] = False
     Options: ClassVar[type[OpenCvOptions]] = OpenCvOptions
 
-    def __init__(self, name: str, options: OpenCvOptions) -> None:
+    def __init__(self, options: OpenCvOptions, name: str) -> None:
         source = options.source
         if isinstance(source, str) and source.isascii() and source.isdigit():
             source = int(source)
@@ -102,11 +102,11 @@ class OpenCvCamera:
             self._reader.open(self._o.timeout_s)
 
     def read(self, timeout_s: float) -> Frame:
-        """The next frame. Raises SourceEnded, or DeviceError SOURCE_TIMEOUT, SOURCE_LOST, FRAME_MALFORMED,
-        SOURCE_NOT_OPEN.
+        """The next frame. Raises SourceEnded, or DeviceError SOURCE_TIMEOUT, SOURCE_LOST, FRAME_MALFORMED (a video),
+        SOURCE_NOT_OPEN; ImageError FRAME_MALFORMED for one bad picture of a folder, and the next read goes on behind it.
 
-        After a FRAME_MALFORMED of a file or folder the next read goes on behind the bad frame. Nothing is lost by a
-        time-out: the frame comes with a later read, unless the source hung for the option's ``timeout_s``.
+        Nothing is lost by a time-out: the frame comes with a later read, unless the source hung for the option's
+        ``timeout_s``.
         """
         began_ns = time.monotonic_ns()
         until_ns = began_ns + int(timeout_s * NS_PER_S)

@@ -98,7 +98,7 @@ class ModbusPlc:
 
     Options: ClassVar[type[ModbusOptions]] = ModbusOptions
 
-    def __init__(self, name: str, options: ModbusOptions) -> None:
+    def __init__(self, options: ModbusOptions, name: str) -> None:
         self._name = name
         self._o = options
         self._bus = ModbusConnection(options.host, options.port, options.unit_id)

@@ -29,13 +29,13 @@ def camera(peer):
 
 
 def snapshot(port: int, **more) -> HttpCamera:
-    driver = HttpCamera("cam", HttpOptions(url=f"http://127.0.0.1:{port}/snapshot", **more))
+    driver = HttpCamera(HttpOptions(url=f"http://127.0.0.1:{port}/snapshot", **more), "cam")
     driver.open()
     return driver
 
 
 def streaming(port: int, **more) -> HttpCamera:
-    driver = HttpCamera("cam", HttpOptions(url=f"http://127.0.0.1:{port}/stream", mode="mjpeg", **more))
+    driver = HttpCamera(HttpOptions(url=f"http://127.0.0.1:{port}/stream", mode="mjpeg", **more), "cam")
     driver.open()
     return driver
 
@@ -154,6 +154,9 @@ def test_a_silent_camera_is_a_time_out(peer, camera):
     before_ns = time.monotonic_ns()
     assert failure(camera, 0.2) == "SOURCE_TIMEOUT"
     assert time.monotonic_ns() - before_ns < 240_000_000
+    peer.silent = False
+    assert camera.read(1.0).ref.frame_no == 1
+    assert peer.connections == 2  # what the first one might still send must not be taken for a new picture
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
@@ -197,7 +200,7 @@ def test_nobody_there():
 @pytest.mark.parametrize("url", ["http://u:p@h/x", "http://h:99999/", "ftp://h/", "http://h/a b", "http:///x"])
 def test_urls_that_cannot_work_are_told_at_once(url):
     with pytest.raises(ConfigError, match="SOURCE_URL_INVALID"):
-        HttpCamera("cam", HttpOptions(url=url))
+        HttpCamera(HttpOptions(url=url), "cam")
 
 
 @pytest.mark.parametrize("length", [True, False])

@@ -41,7 +41,7 @@ def peer():
 
 @pytest.fixture
 def plc(peer):
-    driver = ModbusPlc("plc", ModbusOptions(host="127.0.0.1", port=peer.port, timeout_s=1.0))
+    driver = ModbusPlc(ModbusOptions(host="127.0.0.1", port=peer.port, timeout_s=1.0), "plc")
     driver.open()
     yield driver
     driver.close()
@@ -205,7 +205,7 @@ def test_safe_after_close_connects_once_more(peer, plc):
 
 
 def test_safe_stops_the_line_when_told_to(peer):
-    plc = ModbusPlc("plc", ModbusOptions(host="127.0.0.1", port=peer.port, safe_line_stop=True))
+    plc = ModbusPlc(ModbusOptions(host="127.0.0.1", port=peer.port, safe_line_stop=True), "plc")
     plc.safe()  # nothing was ever ours: nothing is written
     assert peer.requests == []
     plc.open()
@@ -216,7 +216,7 @@ def test_safe_stops_the_line_when_told_to(peer):
 
 def test_coil_mode(peer):
     options = ModbusOptions(host="127.0.0.1", port=peer.port, mode="coil", encoder=True, safe_line_stop=True)
-    plc = ModbusPlc("plc", options)
+    plc = ModbusPlc(options, "plc")
     plc.open()
     try:
         peer.set_input(True)
@@ -236,7 +236,7 @@ def test_coil_mode(peer):
 
 
 def test_an_unlucky_address_map_is_told_not_guessed(peer):
-    plc = ModbusPlc("plc", ModbusOptions(host="127.0.0.1", port=peer.port, status_register=60000))
+    plc = ModbusPlc(ModbusOptions(host="127.0.0.1", port=peer.port, status_register=60000), "plc")
     plc.open()
     try:
         with pytest.raises(DeviceError, match=r"PLC_REFUSED.*illegal address"):
@@ -253,7 +253,7 @@ def timed_failure(plc: ModbusPlc) -> tuple[str, float]:
 
 
 def connected(port: int) -> ModbusPlc:
-    plc = ModbusPlc("plc", ModbusOptions(host="127.0.0.1", port=port, timeout_s=0.2))
+    plc = ModbusPlc(ModbusOptions(host="127.0.0.1", port=port, timeout_s=0.2), "plc")
     plc.open()
     return plc
 
