@@ -18,11 +18,13 @@ from rich.progress import track
 from rich.table import Table
 
 from edge.core.policy import LabelRule, ThresholdOptions, ThresholdPolicy
+from edge.models.bundle import read
 from edge.models.loading import load
 from edge.models.predictor import Predictor
 from edge.vision.findings import to_inference
 from sims.parts import KINDS, REJECT_SIZE_MM, Part, make_parts
 from sims.scene import Light, Scene
+from sims.train.card import record
 from sims.train.score import BINS, Report, Tally
 
 BUNDLE = Path(__file__).parents[1] / "bundles" / "surface"
@@ -92,10 +94,15 @@ def main(
     seed: Annotated[int, typer.Option(help="First seed of the unseen parts.")] = FIRST_SEED,
     defect_rate: Annotated[float, typer.Option(help="Share of parts with defects.")] = 0.5,
     as_json: Annotated[bool, typer.Option("--json", help="Only a JSON document on stdout.")] = False,
+    training: Annotated[
+        str, typer.Option("--record", help="Write the figures into the bundle and its card; say how it was trained.")
+    ] = "",
 ) -> None:
     """Recall, overkill and time per frame on unseen parts; status 1 if the goals are missed."""
     cv2.setNumThreads(1)
     report = evaluate(load(model), parts, seed, defect_rate, progress=True)
+    if training:
+        record(read(model), model, report, seed, training)
     if as_json:
         typer.echo(msgspec.json.encode(report).decode())
     else:

@@ -78,9 +78,6 @@ def write_bundle(net: SurfaceNet, folder: Path, thresholds: Thresholds | None = 
         extra[f"golden/{name}.png"] = cv2.imencode(".png", frame)[1].tobytes()
         extra[f"golden/{name}.npz"] = arrays.getvalue()
         golden.append(Golden(image=f"golden/{name}.png", outputs=f"golden/{name}.npz", tolerance=TOLERANCE))
-    card = folder / "MODEL_CARD.md"
-    if card.exists():
-        extra[card.name] = card.read_bytes()
     manifest = Manifest(
         model=About(
             name=NAME,
