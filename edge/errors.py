@@ -35,6 +35,8 @@ class Exit(IntEnum):
     LINK = 5
     STORE = 6
     BUG = 70
+    AGAIN = 75
+    """EX_TEMPFAIL of sysexits.h: asked to restart; the service manager starts us again."""
     INTERRUPTED = 130
 
 

@@ -24,6 +24,7 @@ from edge.core.policy import Policy
 from edge.core.scribe import Scribe
 from edge.core.settings import Settings
 from edge.domain import Applied, Health, Verdict
+from edge.errors import Exit
 from edge.events import (
     AgentEffect,
     AgentEvent,
@@ -65,7 +66,7 @@ class AgentCore:
 
     def __init__(self, settings: Settings, boot: Boot, policies: dict[str, Callable[[Any], Policy]], rng: Rng) -> None:
         self.scribe = Scribe(boot.boot_no)
-        self._talk = Dialogue(settings, boot, self.scribe, rng, self._do)
+        self.talk = Dialogue(settings, boot, self.scribe, rng, self._do)
         parts = tuple(f"source {name}" for name in settings.sources) + tuple(f"device {n}" for n in settings.devices)
         self._health = HealthBook(parts, self.scribe)
         self._policy_classes = policies
@@ -82,12 +83,12 @@ class AgentCore:
     @property
     def settings(self) -> Settings:
         """Settings in force now."""
-        return self._talk.wanted.settings
+        return self.talk.wanted.settings
 
     def start(self, now_ns: int) -> list[AgentEffect]:
         """The first effects; call once, after the clock was set."""
-        effects = self._talk.start(now_ns)
-        self._parts.rev = self._talk.wanted.rev
+        effects = self.talk.start(now_ns)
+        self._parts.rev = self.talk.wanted.rev
         self._metrics_ns = now_ns
         started = self.scribe.event(now_ns, "AGENT_STARTED", "info", boot_no=self.scribe.boot_no)
         return [started, *effects, *self._setup()]
@@ -97,16 +98,16 @@ class AgentCore:
         effects = self._handle(event, now_ns)
         if not isinstance(event, Tick):
             self._drain.stir(now_ns)
-        elif self._drain.over(now_ns, waiting=self._talk.online and any(self._talk.backlog().values())):
+        elif self._drain.over(now_ns, waiting=self.talk.online and any(self.talk.backlog().values())):
             effects += self._stop(StopAsked("all sources have ended"), now_ns)
-        return effects if self._stopping else effects + self._talk.say(now_ns, self.health(), self.state)
+        return effects if self._stopping else effects + self.talk.say(now_ns, self.health(), self.state)
 
     def deadline_ns(self) -> int:
         """When the core next wants a ``Tick``."""
         due = [
             self._parts.deadline_ns(),
             self._line.deadline_ns() if self._line else None,
-            self._talk.deadline_ns(),
+            self.talk.deadline_ns(),
             self._metrics_ns + self.settings.metrics_every_ns,
             self._drain.deadline_ns(),
         ]
@@ -119,7 +120,7 @@ class AgentCore:
 
     def gauges(self) -> dict[str, float]:
         """Numbers of now, for metrics and the status page."""
-        gauges = {f"backlog_{kind}": float(n) for kind, n in self._talk.backlog().items()}
+        gauges = {f"backlog_{kind}": float(n) for kind, n in self.talk.backlog().items()}
         ordered = sorted(self._latencies)
         for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0)) if ordered else ():
             gauges[f"latency_{name}_ms"] = ordered[min(len(ordered) - 1, int(len(ordered) * share))]
@@ -175,11 +176,11 @@ class AgentCore:
                 return self._journal(event, now_ns)
             case Connected():
                 self._metrics_ns = 0
-                return self._talk.handle(event, now_ns)
+                return self.talk.handle(event, now_ns)
             case (
                 Committed() | Sent() | Evicted() | EvidenceStored() | Stored() | Disconnected() | Received() | Refused()
             ):  # fmt: skip
-                return self._talk.handle(event, now_ns) + self._settings_changed()
+                return self.talk.handle(event, now_ns) + self._settings_changed()
             case _:
                 assert_never(event)
 
@@ -215,10 +216,10 @@ class AgentCore:
         effects = self._parts.tick(self.settings, now_ns)
         if self._line:
             effects = [*self._line.tick(now_ns, ready=self.health().ready), *effects]
-        effects += self._talk.tick(now_ns)
+        effects += self.talk.tick(now_ns)
         if now_ns >= self._metrics_ns + self.settings.metrics_every_ns:
             self._metrics_ns = now_ns
-            if self._talk.online:
+            if self.talk.online:
                 boot_no, counters = self.scribe.boot_no, dict(self.scribe.counters)
                 effects.append(
                     Publish("metrics", Metrics(self.scribe.utc_ms(now_ns), boot_no, counters, self.gauges()))
@@ -253,17 +254,17 @@ class AgentCore:
                     self._parts.stop_rule.clear()
                 release = self._line.release(now_ns) if self._line and not self._paused else []
                 event = self.scribe.event(now_ns, f"AGENT_{ask.op.upper()}D", "info", "by ask")
-                return [Pause(self._paused), *release, event, self._talk.asks.done(ask)]
+                return [Pause(self._paused), *release, event, self.talk.asks.done(ask)]
             case "restart":
-                return [self._talk.asks.done(ask), *self._stop(StopAsked("restart"), now_ns)]
+                return [self.talk.asks.done(ask), *self._stop(StopAsked("restart"), now_ns)]
             case _:
-                return self._talk.asks.do(ask, self.settings, self.scribe.boot_no, self.health())
+                return self.talk.asks.do(ask, self.settings, self.scribe.boot_no, self.health())
 
     def _settings_changed(self) -> list[AgentEffect]:
         """After a switch: new policies, rates and recipe; nothing when the revision is the same."""
-        if self._parts.rev == self._talk.wanted.rev:
+        if self._parts.rev == self.talk.wanted.rev:
             return []
-        self._parts.rev = self._talk.wanted.rev
+        self._parts.rev = self.talk.wanted.rev
         self._policies.clear()
         return self._setup()
 
@@ -287,16 +288,12 @@ class AgentCore:
             return []
         self._stopping = True
         stopped = self.scribe.event(now_ns, "AGENT_STOPPED", "info", event.why)
-        status = RESTART_STATUS if event.why == "restart" else 0
+        status = Exit.AGAIN if event.why == "restart" else 0
         return [
             MakeSafe(),
             Pause(paused=True),
             stopped,
-            *self._talk.stopping(now_ns),
+            *self.talk.stopping(now_ns),
             Disconnect(),
             Leave(status, event.why),
         ]
-
-
-RESTART_STATUS = 75
-"""EX_TEMPFAIL of sysexits.h: the service manager starts us again."""

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from edge.config import Loaded, remote_settings
 from edge.config.agent import LinkConfig, ModelConfig, PlcConfig
@@ -100,9 +100,12 @@ def check_labels(loaded: Loaded, models: Models) -> list[str]:
     return said
 
 
-def make_driver(driver: str, options: Any, name: str) -> Any:
-    """Construct a driver; nothing is opened."""
+def make_driver(driver: str, options: Any, name: str, folder: Path) -> Any:
+    """Construct a driver; nothing is opened. A relative ``source`` path counts from the settings file's folder."""
     kind = load_class(DRIVERS, driver)
+    source = getattr(options, "source", None)
+    if isinstance(source, str) and "://" not in source and not source.isdigit():
+        options = structs.replace(options, source=str(folder / source))
     return kind(name, options)
 
 

@@ -1,0 +1,65 @@
+"""``jidoka run --check``: everything that can be checked without opening a camera or moving anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec import Struct
+
+from edge.config import load_agent
+from edge.shell.assemble import check_labels, core_settings, endpoint, load_models, make_driver
+from edge.shell.mqtt import tls_context
+
+
+class CheckReport(Struct, frozen=True):
+    """What was found to be in order, and what will probably surprise."""
+
+    file: str
+    agent: str
+    site: str
+    sources: dict[str, str]
+    devices: dict[str, str]
+    models: dict[str, str]
+    link: str
+    data_dir: str
+    remote: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """For a person."""
+        said = [f"{self.file} is in order: agent {self.agent} of site {self.site}"]
+        said += [f"  source {name}: {what}" for name, what in self.sources.items()]
+        said += [f"  device {name}: {what}" for name, what in self.devices.items()]
+        said += [f"  model {name}: {what}" for name, what in self.models.items()]
+        said += [f"  link: {self.link}", f"  data: {self.data_dir}"]
+        return said + [f"  warning: {text}" for text in self.warnings]
+
+
+def check_agent(file: Path) -> CheckReport:
+    """Load the settings, try the models in a child, construct every driver. Raises JidokaError at the first fault."""
+    loaded = load_agent(file)
+    config = loaded.config
+    for name, source in config.sources.items():
+        make_driver(source.driver, loaded.source_options[name], name, loaded.folder).close()
+    for name, device in config.devices.items():
+        make_driver(device.driver, loaded.device_options[name], name, loaded.folder).close()
+    link = "none: the agent works alone"
+    if config.link is not None:
+        where = endpoint(loaded, config.link)
+        link = str(where)
+        if where.tls is not None:
+            tls_context(where.tls)
+    models = load_models(loaded)
+    settings = core_settings(loaded, models.recipes)
+    return CheckReport(
+        file=str(file),
+        agent=config.agent.id,
+        site=config.agent.site,
+        sources={name: f"{one.driver}, {one.trigger}, {one.deliver}" for name, one in config.sources.items()},
+        devices={name: one.driver for name, one in config.devices.items()},
+        models={name: ", ".join(one.labels[:10]) for name, one in models.predictors.items()},
+        link=link,
+        data_dir=str(loaded.path(config.agent.data_dir)),
+        remote=tuple(key.name for key in settings.remote),
+        warnings=tuple(check_labels(loaded, models)),
+    )

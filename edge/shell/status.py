@@ -1,0 +1,40 @@
+"""What the agent says of itself on its own page: one plain document, made by the core's thread."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edge.core.agent import AgentCore
+from edge.messages import State
+from edge.shell.carrier import Shells
+
+
+def status_of(core: AgentCore, shells: Shells, dropped_remote: int, now_ns: int) -> dict[str, Any]:
+    """Health, counters, gauges and the state of every part."""
+    settings, health = core.settings, core.health()
+    state = core.state(State("online", shells.journal.log, core.scribe.boot_no, 0, versions=settings.versions))
+    counters = dict(core.scribe.counters)
+    counters["remote_dropped"] = dropped_remote
+    for name, capture in shells.captures.items():
+        counters[f"frames_{name}"] = capture.frames
+    counters["frames_replaced"] = shells.infer.replaced
+    counters["pictures_lost"] = shells.store.missed + shells.store.evicted
+    model = state.model
+    return {
+        "made_ns": now_ns,
+        "agent": settings.agent,
+        "site": settings.site,
+        "ready": health.ready,
+        "why_not": list(health.why_not),
+        "paused": state.paused,
+        "recipe": state.recipe,
+        "model": {"name": model.name, "version": model.version, "sha256": model.sha256} if model else None,
+        "devices": state.devices,
+        "online": core.talk.online,
+        "boot_no": core.scribe.boot_no,
+        "log": shells.journal.log,
+        "versions": settings.versions,
+        "counters": counters,
+        "gauges": core.gauges(),
+        "journal": {kind: head.bytes_held for kind, head in shells.journal.heads().items()},
+    }
