@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edge.core.backoff import Backoff
-from edge.domain import FrameRef
+from edge.domain import Applied, Command, FrameRef, Reading
 from edge.errors import DeviceError, SourceEnded
 from edge.ports import Frame, Image
 from edge.vision.prediction import Prediction
@@ -39,9 +39,11 @@ class Collector:
             self._changed.notify_all()
 
     def until(self, holds: Callable[[list[Any]], Any], timeout_s: float = WAIT_S) -> Any:
-        """Wait until ``holds(events)`` is truthy and return it."""
+        """Wait until ``holds(events)`` is truthy and return it; also looked at without an event, every few ms."""
+        end = time.monotonic() + timeout_s
         with self._changed:
-            got = self._changed.wait_for(lambda: holds(self.events), timeout_s)
+            while not (got := holds(self.events)) and time.monotonic() < end:
+                self._changed.wait(0.003)
         assert got, f"not within {timeout_s} s; events: {self.events[-20:]}, crashes: {self.crashes}"
         return got
 
@@ -147,3 +149,58 @@ class Model:
     def warm_up(self) -> object:
         self.warmed += 1
         return None
+
+
+class PlcTwin:
+    """A device with values to read and a record of what was done to it, in order, with times."""
+
+    def __init__(self, name: str = "plc") -> None:
+        self.name = name
+        self.values: dict[str, Any] = {"part_no": 1, "encoder": 0, "heartbeat_plc": 0}
+        self.absent = threading.Event()
+        self.freeze = threading.Event()
+        self.freeze.set()
+        self.done: list[tuple[str, Any, int]] = []
+        self.reads_ns: list[int] = []
+        self.threads: set[str] = set()
+        self.answer: dict[str, str] = {}
+
+    def _reach(self, verb: str) -> None:
+        self.threads.add(threading.current_thread().name)
+        if self.absent.is_set():
+            raise DeviceError("PLC_LOST", f"{self.name} does not answer {verb}")
+
+    def _note(self, verb: str, value: Any = None) -> None:
+        self.done.append((verb, value, time.monotonic_ns()))
+
+    def verbs(self) -> list[str]:
+        return [verb for verb, _, _ in self.done]
+
+    def open(self) -> None:
+        self._reach("open")
+        self._note("open")
+
+    def read(self, timeout_s: float) -> Reading:
+        self._reach("read")
+        assert timeout_s > 0
+        self.reads_ns.append(time.monotonic_ns())
+        self.values["encoder"] += 3
+        self.values["heartbeat_plc"] = len(self.reads_ns)
+        return Reading(self.name, time.monotonic_ns(), dict(self.values))
+
+    def apply(self, command: Command) -> Applied:
+        assert self.freeze.wait(WAIT_S)
+        self._reach("apply")
+        code = self.answer.get(command.action, "")
+        self._note(command.action, command.command_id)
+        return Applied(command.command_id, command.device, ok=not code, at_ns=time.monotonic_ns(), code=code)
+
+    def beat(self, value: int, *, ready: bool) -> None:
+        self._reach("beat")
+        self._note("beat", (value, ready))
+
+    def safe(self) -> None:
+        self._note("safe")
+
+    def close(self) -> None:
+        self._note("close")
