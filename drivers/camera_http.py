@@ -93,7 +93,7 @@ class HttpCamera:
 
     Options: ClassVar[type[HttpOptions]] = HttpOptions
 
-    def __init__(self, options: HttpOptions, name: str) -> None:
+    def __init__(self, name: str, options: HttpOptions) -> None:
         self._name = name
         self._o = options
         self.on_demand = options.mode == "snapshot"

@@ -71,7 +71,7 @@ class OpenCvCamera:
     on_demand: ClassVar[bool] = False
     Options: ClassVar[type[OpenCvOptions]] = OpenCvOptions
 
-    def __init__(self, options: OpenCvOptions, name: str) -> None:
+    def __init__(self, name: str, options: OpenCvOptions) -> None:
         source = options.source
         if isinstance(source, str) and source.isascii() and source.isdigit():
             source = int(source)

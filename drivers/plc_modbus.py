@@ -32,8 +32,8 @@ a missed or doubled trigger cannot be seen.
 Pulses do not block: `apply(reject)` sets the coil and returns; the coil is cleared by `tick(now_ns)`, which every
 `read`, `beat` and `apply` calls first. So a pulse lasts `pulse_ms` plus at most one polling interval.
 
-agent_ready: the first `beat` after `open` or `safe` writes 1, unless `set_ready(False)` was called. Stop beating before
-`safe()` when leaving.
+agent_ready is written by `beat` when it changes, and by the first one after `open` or `safe`. Stop beating before `safe()`
+when leaving.
 
 Modbus TCP has no checksum beyond TCP's: a bit flipped in a gateway passes. Heartbeat and result_ack are there for that.
 Needs the extra `modbus` (pymodbus).
@@ -98,13 +98,12 @@ class ModbusPlc:
 
     Options: ClassVar[type[ModbusOptions]] = ModbusOptions
 
-    def __init__(self, options: ModbusOptions, name: str) -> None:
+    def __init__(self, name: str, options: ModbusOptions) -> None:
         self._name = name
         self._o = options
         self._bus = ModbusConnection(options.host, options.port, options.unit_id)
         self._pulse_end_ns: int | None = None
-        self._ready_wanted = True
-        self._ready_written = False
+        self._ready_written: bool | None = None
         self._ever_opened = False
 
     def open(self) -> None:
@@ -113,7 +112,7 @@ class ModbusPlc:
             return
         self._bus.open(self._o.timeout_s)
         self._ever_opened = True
-        self._ready_written = False
+        self._ready_written = None
         self.tick(time.monotonic_ns())
 
     def read(self, timeout_s: float) -> Reading:
@@ -135,19 +134,13 @@ class ModbusPlc:
             values["encoder"] = decode_u32(words, self._o.word_order)
         return Reading(self._name, at_ns, values)
 
-    def beat(self, value: int) -> None:
+    def beat(self, value: int, *, ready: bool) -> None:
         """Write the heartbeat (u16, wraps) and, when it changed, agent_ready. In coil mode only ends due pulses."""
         self.tick(time.monotonic_ns())
         if self._o.mode == "coil":
             return
         _accepted(self._bus.write_register(self._o.heartbeat_register, value & MAX_U16, self._until_ns()))
-        if self._ready_written != self._ready_wanted:
-            self.set_ready(self._ready_wanted)
-
-    def set_ready(self, ready: bool) -> None:
-        """Tell the PLC whether verdicts can be expected; kept over reconnects. Raises DeviceError."""
-        self._ready_wanted = ready
-        if self._o.mode == "handshake":
+        if self._ready_written is not ready:
             _accepted(self._bus.write_register(self._o.agent_ready_register, int(ready), self._until_ns()))
             self._ready_written = ready
 
@@ -199,7 +192,7 @@ class ModbusPlc:
         except DeviceError:
             # Out of reach: the PLC's own heartbeat watchdog has to hold the line. Nobody here can do more.
             self._bus.close()
-        self._ready_written = False
+        self._ready_written = None
         if not was_open:
             self._bus.close()
 

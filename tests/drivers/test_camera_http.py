@@ -29,13 +29,13 @@ def camera(peer):
 
 
 def snapshot(port: int, **more) -> HttpCamera:
-    driver = HttpCamera(HttpOptions(url=f"http://127.0.0.1:{port}/snapshot", **more), "cam")
+    driver = HttpCamera("cam", HttpOptions(url=f"http://127.0.0.1:{port}/snapshot", **more))
     driver.open()
     return driver
 
 
 def streaming(port: int, **more) -> HttpCamera:
-    driver = HttpCamera(HttpOptions(url=f"http://127.0.0.1:{port}/stream", mode="mjpeg", **more), "cam")
+    driver = HttpCamera("cam", HttpOptions(url=f"http://127.0.0.1:{port}/stream", mode="mjpeg", **more))
     driver.open()
     return driver
 
@@ -200,7 +200,7 @@ def test_nobody_there():
 @pytest.mark.parametrize("url", ["http://u:p@h/x", "http://h:99999/", "ftp://h/", "http://h/a b", "http:///x"])
 def test_urls_that_cannot_work_are_told_at_once(url):
     with pytest.raises(ConfigError, match="SOURCE_URL_INVALID"):
-        HttpCamera(HttpOptions(url=url), "cam")
+        HttpCamera("cam", HttpOptions(url=url))
 
 
 @pytest.mark.parametrize("length", [True, False])

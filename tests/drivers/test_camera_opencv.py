@@ -42,7 +42,7 @@ def folder(tmp_path) -> Path:
 
 
 def camera(source: object, **more) -> OpenCvCamera:
-    return OpenCvCamera(OpenCvOptions(source=source if isinstance(source, int) else str(source), **more), "cam")
+    return OpenCvCamera("cam", OpenCvOptions(source=source if isinstance(source, int) else str(source), **more))
 
 
 def each_frame(driver: OpenCvCamera, timeout_s: float = 5.0) -> Iterator[Frame]:
