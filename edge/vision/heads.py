@@ -87,12 +87,13 @@ def decode_yolov8(_head: HeadSpec, output: NDArray[np.float32], context: Context
     """``(1, 4 + C, N)``: threshold, boxes of what is left, suppression."""
     columns = output[0]
     # The maximum over classes sends nearly all columns away before anything else is computed.
-    candidates = np.flatnonzero(columns[4:].max(axis=0) >= context.limits.min())
-    picked = columns[:, candidates].T
-    label_ids = picked[:, 4:].argmax(axis=1)
-    scores = picked[np.arange(len(picked)), 4 + label_ids]
-    half = picked[:, 2:4] / 2
-    xyxy = np.concatenate([picked[:, :2] - half, picked[:, :2] + half], axis=1)
+    best = columns[4:].max(axis=0)
+    candidates = np.flatnonzero(best >= context.limits.min())
+    scores = best[candidates]
+    picked = columns.take(candidates, axis=1)
+    label_ids = picked[4:].argmax(axis=0)
+    half = picked[2:4] / 2
+    xyxy = np.concatenate([picked[:2] - half, picked[:2] + half]).T
     keep = np.flatnonzero((scores >= context.limits[label_ids]) & np.isfinite(xyxy).all(axis=1))
     xyxy, scores, label_ids = xyxy[keep], scores[keep], label_ids[keep]
     kept = suppress(xyxy, scores, label_ids, context.thresholds.iou)

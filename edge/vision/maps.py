@@ -7,6 +7,7 @@ the rectangle around what is above it is brought to the frame's resolution.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -18,6 +19,8 @@ from edge.vision.prediction import Polygon
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.uint8]
+
+_ROUNDING = 1e-6  # of a pixel
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,9 +95,11 @@ def _window(hot: NDArray[np.bool_], geometry: Geometry) -> _Window | None:
     right = geometry.input_width_px if columns[-1] == width - 1 else (columns[-1] + 1.5) * step_x
     top = 0.0 if rows[0] == 0 else (rows[0] - 0.5) * step_y
     bottom = geometry.input_height_px if rows[-1] == height - 1 else (rows[-1] + 1.5) * step_y
-    box = geometry.to_frame(np.array([[left, top, right, bottom]], np.float64))[0]
-    x0, y0 = int(np.floor(box[0])), int(np.floor(box[1]))
-    x1, y1 = int(np.ceil(box[2])), int(np.ceil(box[3]))
+    # Whole pixels of the frame; a rounding error must not add a row that the model never saw.
+    x0 = max(math.floor((left - geometry.offset_x) / geometry.scale_x + _ROUNDING), 0)
+    y0 = max(math.floor((top - geometry.offset_y) / geometry.scale_y + _ROUNDING), 0)
+    x1 = min(math.ceil((right - geometry.offset_x) / geometry.scale_x - _ROUNDING), geometry.frame_width_px)
+    y1 = min(math.ceil((bottom - geometry.offset_y) / geometry.scale_y - _ROUNDING), geometry.frame_height_px)
     if x1 <= x0 or y1 <= y0:
         return None
     # Frame pixel (x0 + i, centre +0.5) -> input -> map cell (centre -0.5).

@@ -27,8 +27,8 @@ class Typeface(Struct, frozen=True):
 
     @classmethod
     def for_picture(cls, width_px: int, height_px: int) -> Typeface:
-        """Sizes that follow the picture's shorter side."""
-        short = min(width_px, height_px)
+        """Sizes that follow the picture's area."""
+        short = (width_px * height_px) ** 0.5 * 0.82  # of a 3:2 picture the shorter side, yet panoramas keep readable
         text = int(min(max(short * _TEXT_SHARE, _MIN_TEXT_PX), _MAX_TEXT_PX))
         line = max(1, round(short / 240))
         return cls(text, max(1, text // 4), line, max(1, line // 2))
