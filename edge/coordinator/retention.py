@@ -1,0 +1,91 @@
+"""What the ledger forgets: rows over an age, and the oldest where it grew over a size. Pictures go first.
+
+``upto`` of a stream is a row of its own and stays, so nothing that was forgotten is asked for again. A pass removes
+at most ``CHUNK`` rows of a table, in one short transaction: ingest goes on between passes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+from msgspec import Struct
+from sqlalchemy import Connection, Engine, Table
+
+from edge.coordinator import schema, sql
+
+CHUNK: Final = 500
+DAY_MS: Final = 86_400_000
+GB: Final = 1_000_000_000
+_AGED: Final = (schema.evidence, schema.results, schema.events, schema.unreadable)
+
+
+class Limits(Struct, frozen=True):
+    """How long and how much is kept; 0 is without limit. Pictures may have a shorter age of their own."""
+
+    days: float = 0.0
+    gb: float = 0.0
+    evidence_days: float = 0.0
+
+
+class Retention:
+    """Removes what ``limits`` let go."""
+
+    def __init__(self, engine: Engine, limits: Limits) -> None:
+        self._engine = engine
+        self._limits = limits
+
+    def trim(self, now_utc_ms: int) -> tuple[int, bool]:
+        """One pass: (rows removed, whether more may go). Raises StoreError.
+
+        Age is that of receipt, by the coordinator's own clock: an agent with a wrong clock loses nothing early.
+        """
+        rows = 0
+        more = False
+        for table in _AGED:
+            days = self._limits.evidence_days if table is schema.evidence else 0.0
+            days = min((d for d in (days, self._limits.days) if d), default=0.0)
+            if days:
+                n = self._remove(table, table.c.received_utc_ms < now_utc_ms - int(days * DAY_MS))
+                rows, more = rows + n, more or n == CHUNK
+        if self._limits.gb and self.size_bytes() > self._limits.gb * GB:
+            n = self._remove_oldest()
+            rows, more = rows + n, more or n > 0
+        if rows:
+            self._give_back()
+        return rows, more
+
+    def size_bytes(self) -> int:
+        """Bytes the ledger's rows and indexes take; freed pages of the file do not count."""
+        with sql.reading(self._engine) as connection:
+            if self._engine.dialect.name != "sqlite":
+                return int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one())
+            pages, free, size = (
+                int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+        return (pages - free) * size
+
+    def _remove_oldest(self) -> int:
+        for table in _AGED:
+            if n := self._remove(table, sa.true()):
+                return n
+        return 0
+
+    def _remove(self, table: Table, where: sa.ColumnElement[bool]) -> int:
+        oldest = sa.select(table.c.id).where(where).order_by(table.c.id).limit(CHUNK)
+        with sql.writing(self._engine) as connection:
+            ids = list(connection.scalars(oldest))
+            if ids:
+                connection.execute(sa.delete(table).where(table.c.id.in_(ids)))
+        return len(ids)
+
+    def _give_back(self) -> None:
+        if self._engine.dialect.name == "sqlite":
+            with sql.writing(self._engine) as connection:
+                _vacuum(connection)
+
+
+def _vacuum(connection: Connection) -> None:
+    """Return some freed pages to the disk; the rest is used again."""
+    connection.exec_driver_sql("PRAGMA incremental_vacuum(1000)").fetchall()
