@@ -33,6 +33,7 @@ HEAD_BYTES = 4096
 MAX_JPEG_BYTES = MAX_RECORD_BYTES["evidence"] - HEAD_BYTES
 LEAST_QUALITY = 30
 QUALITY_STEP = 15
+LEAST_WIDTH_PX = 64
 NICENESS = 10
 
 
@@ -85,7 +86,8 @@ class EvidenceThread(Worker):
 
     def keep(self, effect: KeepEvidence) -> None:
         """Take the frame out of the store and queue it; from the core's thread, never blocks."""
-        shot = self._store.take(effect.ref)
+        newest = effect.ref.captured_ns == 0  # a snapshot: whatever was seen last
+        shot = self._store.newest(effect.ref.source) if newest else self._store.take(effect.ref)
         if shot is None:
             self.gone += 1
             self._post(EvidenceStored(effect.ref, 0, effect.ask_id, "FRAME_GONE"))
@@ -170,7 +172,7 @@ def encode(image: Image, quality: int, limit_bytes: int = MAX_JPEG_BYTES) -> tup
     while True:
         for step in range(quality, min(quality, LEAST_QUALITY) - 1, -QUALITY_STEP):
             jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, step])[1].tobytes()
-            if len(jpeg) <= limit_bytes:
+            if len(jpeg) <= limit_bytes or image.shape[1] <= LEAST_WIDTH_PX:
                 return image, jpeg
         image = scaled(image, max(1, image.shape[1] // 2))
 
