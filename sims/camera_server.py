@@ -23,7 +23,7 @@ from edge.errors import LinkError
 from sims.live_line import LiveLine
 from sims.parts import Part
 from sims.scenario import CameraSpec
-from sims.scene import Light, PartAt, Scene
+from sims.scene import Box, Light, PartAt, Scene
 from sims.world import Exposure
 
 CameraHealth = Literal["ok", "frozen", "hang", "gone", "slow", "dark"]
@@ -54,6 +54,10 @@ class Camera:
         self._lock = threading.Lock()
         self._frame_no = 0
         self.last: Picture | None = None
+        self.exposures: dict[int, Exposure] = {}
+        """Every exposure by frame number, for the score: where each part stood in its picture."""
+        self.boxes: dict[int, list[Box]] = {}
+        """Where the defects of a part are in a picture in which it is centred."""
 
     @property
     def view_mm(self) -> float:
@@ -65,6 +69,7 @@ class Camera:
         with self._lock:
             exposure, captured_ns = self._live.expose(self.view_mm)
             self._frame_no += 1
+            self.exposures[self._frame_no] = exposure
             jpeg = self._draw(exposure, self._frame_no, dark=dark)
             self.last = Picture(self._frame_no, captured_ns, jpeg)
             return self.last
@@ -75,7 +80,14 @@ class Camera:
             if 0 <= index < len(self._parts):
                 with self._lock:
                     exposure, _ = self._live.expose(self.view_mm)
-                    self._scene.render([(self._parts[index], self.view_mm / 2)], self._light(exposure, dark=False))
+                    centred = [(self._parts[index], self.view_mm / 2)]
+                    self._scene.render(centred, self._light(exposure, dark=False))
+                    self.boxes[index] = self._scene.boxes(centred)
+
+    def again(self, frame_no: int) -> bytes:
+        """The picture of an exposure that was made, drawn again (JPEG); without what broke the camera then."""
+        with self._lock:
+            return self._draw(self.exposures[frame_no], frame_no, dark=False)
 
     def _light(self, exposure: Exposure, *, dark: bool) -> Light:
         # in steps, so that the scene's map of the light can be used again; 1 % is below the sensor's noise

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from msgspec import Struct
 
-from sims.plc import NONE, Inputs, PlcProgram, PlcSpec, Registers
+from sims.plc import FAIL, NONE, Inputs, PlcProgram, PlcSpec, Registers
 from sims.world import NS, Belt, Fate, Lamp, World
 
 
@@ -103,6 +103,13 @@ class Line:
         index = self._of_part_no.get(part_no)
         if index is not None and code != NONE:
             self._seen[index].written.append(Written(t_ns, code))
+
+    def write_coil(self, value: bool, t_ns: int) -> None:
+        """The agent's reject coil was written. In coil mode its rising edge is the last part's verdict."""
+        rising = value and not self.regs.coil_reject
+        self.regs.coil_reject = value
+        if rising and self.program.spec.mode == "coil" and self.program.spec.gate == "plc" and self._seen:
+            self._seen[max(self._seen)].written.append(Written(t_ns, FAIL))
 
     def index_of(self, part_no: int) -> int | None:
         """The part that bears this number now (the last one, after a wrap)."""

@@ -71,6 +71,11 @@ class LiveLine:
         with self.lock:
             self._line.write_result(part_no, code, self.now_ns())
 
+    def write_coil(self, value: bool) -> None:
+        """The reject coil was written now."""
+        with self.lock:
+            self._line.write_coil(value, self.now_ns())
+
     def with_registers(self, use: Callable[[Registers], None]) -> None:
         """Read or write registers between two scans."""
         with self.lock:
@@ -80,6 +85,11 @@ class LiveLine:
         """Begin to drift the light."""
         with self.lock:
             self._line.world.age_light(to, within_s)
+
+    @property
+    def origin_ns(self) -> int:
+        """Monotonic ns of this machine at which line time was 0."""
+        return self._origin_ns
 
     def truth(self) -> list[PartTruth]:
         """What has happened so far."""

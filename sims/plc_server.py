@@ -22,6 +22,7 @@ from sims.plc import Registers
 
 UNIT = 1
 RESULT_PART_NO, RESULT_CODE, HEARTBEAT_AGENT, LINE_STOP, AGENT_READY = range(100, 105)
+REJECT_COIL, STOP_COIL = 0, 1
 _FC_READ_COILS, _FC_READ_INPUTS = 1, 2
 _START_TIMEOUT_S = 5.0
 
@@ -130,7 +131,7 @@ class PlcServer:
         self.requests += 1
         if values is not None:
             if function in {5, 15}:
-                self._live.with_registers(lambda regs: _take_coils(regs, address, values))
+                self._take_coils(dict(enumerate(values, address)))
             else:
                 self._take_words(dict(enumerate(values, address)))
         elif function == _FC_READ_COILS:
@@ -150,6 +151,13 @@ class PlcServer:
                 part_no = numbers[0]
             self._live.write_result(part_no, new[RESULT_CODE])
         self._live.with_registers(lambda regs: _take_words(regs, new))
+
+    def _take_coils(self, new: dict[int, int]) -> None:
+        if REJECT_COIL in new:
+            self._live.write_coil(bool(new[REJECT_COIL]))
+        if STOP_COIL in new:
+            stop = bool(new[STOP_COIL])
+            self._live.with_registers(lambda regs: setattr(regs, "coil_stop", stop))
 
 
 def _put_words(regs: Registers, words: list[int], start: int) -> None:
@@ -189,11 +197,3 @@ def _put_coils(regs: Registers, words: list[int]) -> None:
 
 def _put_inputs(regs: Registers, words: list[int]) -> None:
     words[0] = int(regs.trigger)
-
-
-def _take_coils(regs: Registers, address: int, values: list[int] | list[bool]) -> None:
-    for coil, value in enumerate(values, address):
-        if coil == 0:
-            regs.coil_reject = bool(value)
-        elif coil == 1:
-            regs.coil_stop = bool(value)

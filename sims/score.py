@@ -11,7 +11,8 @@ What each word means:
   through one whose verdict was ``fail``.
 * **late**: a verdict was written to the PLC, and too late to be taken.
 * **undelivered**: the ledger holds a verdict that never reached the PLC; the ``no_verdict`` rule took the part.
-* **lost**: a record whose journal commit returned, yet it is neither in the ledger nor in a gap.
+* **lost**: a record whose journal commit returned, yet it is neither in the ledger nor in a gap, nor held by the
+  journal for sending again; those held are **pending**.
 * **doubled**: two rows for one key, or two verdicts for one part.
 * **latency**: from the PLC's scan that saw the part to the arrival of its first verdict in the PLC's registers.
 * **recall**: of the defects on inspected parts, the share that a finding of that part's result overlaps, by kind and
@@ -72,7 +73,8 @@ def score(outcomes: Sequence[Outcome], streams: Sequence[StreamState]) -> Score:
         wrong_part=sum(o.wrong_part for o in outcomes),
         late=sum(o.late for o in outcomes),
         undelivered=sum(o.decision != "none" and not o.truth.written and o.truth.by == "no_verdict" for o in outcomes),
-        lost=sum(_lost(stream) for stream in streams),
+        lost=sum(_uncovered(s, [*s.held, *s.gaps, *([s.kept] if s.kept else [])]) for s in streams),
+        pending=sum(_uncovered(s, [*s.held, *s.gaps]) for s in streams if s.kept),
         doubled=doubled,
         latency_ms=_latency([o.truth.latency_ms for o in outcomes if o.truth.latency_ms is not None]),
         grades={name: grades[name] for name in ("good", "borderline", "reject")},
@@ -181,16 +183,14 @@ def _latency(values: list[float]) -> Latency:
     return Latency(rank(0.5), rank(0.99), rank(1.0))
 
 
-def _lost(stream: StreamState) -> int:
-    """Committed numbers that no range covers."""
-    covered, lost = 0, 0
-    for part in sorted([*stream.held, *stream.gaps]):
+def _uncovered(stream: StreamState, ranges: Sequence[SeqRange]) -> int:
+    """How many committed numbers no range covers."""
+    covered, missing = 0, 0
+    for part in sorted(ranges):
         if part.first > covered + 1:
-            lost += min(part.first - 1, stream.committed) - covered
+            missing += max(0, min(part.first - 1, stream.committed) - covered)
         covered = max(covered, part.last)
-        if covered >= stream.committed:
-            return lost
-    return lost + stream.committed - covered
+    return missing + max(0, stream.committed - covered)
 
 
 def _count(ranges: Sequence[SeqRange]) -> int:

@@ -37,6 +37,8 @@ class StreamState(Struct, frozen=True):
     gaps: tuple[SeqRange, ...] = ()
     rows: int = 0
     """Rows in the ledger; more than numbers in ``held`` means a key was stored twice."""
+    kept: SeqRange | None = None
+    """What the agent's journal still holds for the coordinator: not lost, it goes out at the next start."""
 
 
 class DefectFact(Struct, frozen=True):
@@ -102,6 +104,7 @@ class Score(Struct, frozen=True):
     late: int
     undelivered: int
     lost: int
+    pending: int
     doubled: int
     latency_ms: Latency
     grades: dict[str, int]

@@ -115,6 +115,12 @@ def test_lost_is_what_the_journal_committed_and_nobody_explains(state: StreamSta
     assert score([], [state]).lost == lost
 
 
+def test_what_the_journal_still_holds_is_pending_not_lost():
+    state = msgspec.structs.replace(stream(10, [(1, 4)]), kept=SeqRange(7, 10))
+    result = score([], [state])
+    assert (result.lost, result.pending) == (2, 6)
+
+
 def test_two_rows_for_one_key_are_doubled():
     assert score([], [stream(10, [(1, 10)], rows=12)]).doubled == 2
 

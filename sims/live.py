@@ -1,0 +1,289 @@
+"""A scenario run live: real daemons, real protocols, real time.
+
+::
+
+    LiveLine (world + PLC program, 5 ms)           broker ◀──────── coordinator (child) ─▶ ledger.db
+      │ exposure        │ registers                   ▲
+    CameraServer      PlcServer                     Proxy
+      ▲ HTTP             ▲ Modbus TCP                 ▲ MQTT
+      └───────────────── agent (child, agent.toml) ───┘
+
+The main thread keeps the timeline of faults, plays the service manager (a daemon that ends by itself is started again
+and told of), and shows the progress. At the end it waits until the ledger has what the agent has, stops everything in
+good order and scores.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from edge.errors import InputError
+from edge.models.toml import dump_toml
+from edge.shell.broker import Broker
+from sims.camera_server import Camera, CameraServer
+from sims.faults import Fault, Step, timeline
+from sims.line import Line, PartTruth
+from sims.live_config import SITE, agent_tables
+from sims.live_faults import Rig, do, down
+from sims.live_ledger import Kept, LedgerView, journal_heads
+from sims.live_line import LiveLine
+from sims.live_process import Daemon
+from sims.live_watch import agent_status, answers, backlog, free_port, pause, wait_for
+from sims.parts import REJECT_SIZE_MM as LIMIT_MM
+from sims.parts import Part, grade, is_reject, make_parts, visible_size_mm
+from sims.plc_server import PlcServer
+from sims.proxy import Proxy
+from sims.scenario import Scenario, bundle_path, goal_limits
+from sims.score import check, judge, score
+from sims.score_model import DefectFact, Outcome, PartFact, Report
+
+READY_S = 90.0
+"""Until the agent has its model loaded, warmed up, and its devices."""
+SETTLE_S = 45.0
+"""At most so long is waited for the ledger after the last part; the back-off to a lost broker is up to 30 s."""
+STALL_S = 60.0
+"""A belt that gets nowhere for so much longer than planned is given up."""
+TURN_S = 0.02
+SWITCH_S = 0.001
+"""Python's thread switch interval: with the default 5 ms drawing would hold up the PLC's answers."""
+
+Show = Callable[[str, int, int], None]
+"""Called with a line of text, the parts seen, and the parts to come."""
+
+
+@dataclass(slots=True)
+class Story:
+    """What the report tells beside the score."""
+
+    parts: tuple[Part, ...]
+    outcomes: list[Outcome] = field(default_factory=list)
+    faults: list[tuple[Fault, float, float]] = field(default_factory=list)
+    """(fault, began, ended) in seconds of line time, as it really was."""
+    notes: list[str] = field(default_factory=list)
+    evidence: dict[tuple[int, int], Kept] = field(default_factory=dict)
+    camera: Camera | None = None
+    line_s: float = 0.0
+    worst_lag_ms: float = 0.0
+    broker: str = ""
+
+
+def run_live(scenario: Scenario, file: Path, seed: int, out: Path, show: Show) -> tuple[Report, Story]:
+    """Run it in ``out`` (its ``run`` folder is made anew). Raises JidokaError; cleans up in any case."""
+    bundle = bundle_path(scenario.model, file)
+    if not bundle.exists():
+        raise InputError("MODEL_ABSENT", f"there is no model at {bundle}", hint="see [model] of the scenario")
+    work = _fresh(out / "run")
+    head, product = scenario.scenario, scenario.product
+    parts = make_parts(head.parts, seed, product.defect_rate, kinds=product.kinds, severity=product.severity)
+    story = Story(parts)
+    switch_s = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_S)
+    try:
+        with ExitStack() as stack:
+            rig = _build(scenario, seed, parts, bundle, work, stack, show)
+            story.camera, story.broker = rig.camera.camera, rig.broker.kind
+            story.notes += rig.broker.notes
+            _Run(scenario, rig, work, story, show).run()
+            truth = rig.live.truth()
+            story.line_s = rig.live.line.world.t_ns / 1e9
+            story.worst_lag_ms = rig.live.worst_lag_ns / 1e6
+            origin_utc_ms = (time.time_ns() - time.monotonic_ns() + rig.live.origin_ns) // 1_000_000
+            show("stopping the agent and the coordinator", len(truth), head.parts)
+    finally:
+        sys.setswitchinterval(switch_s)
+    return _scored(scenario, seed, work, story, truth, origin_utc_ms), story
+
+
+def _fresh(work: Path) -> Path:
+    """An empty folder for this run; what an earlier one left there is moved aside, never mixed with it."""
+    if work.exists():
+        old = work.with_name(f"{work.name}-before")
+        _remove(old)
+        work.rename(old)
+    work.mkdir(parents=True)
+    return work.resolve()
+
+
+def _remove(folder: Path) -> None:
+    if folder.is_dir():
+        for inner in folder.iterdir():
+            _remove(inner) if inner.is_dir() and not inner.is_symlink() else inner.unlink()
+        folder.rmdir()
+
+
+def _build(
+    scenario: Scenario, seed: int, parts: tuple[Part, ...], bundle: Path, work: Path, stack: ExitStack, show: Show
+) -> Rig:
+    """Start everything but the belt. What was started is stopped by ``stack``, the last first."""
+    show("starting broker, coordinator, camera and PLC", 0, len(parts))
+    live = LiveLine(Line(scenario.belt, scenario.lamp, scenario.plc, len(parts), seed))
+    broker = Broker(scenario.link.broker, data_dir=work / "broker")
+    stack.callback(broker.stop)
+    broker.start()
+    network = Proxy((broker.host, broker.port))
+    network.start()
+    stack.callback(network.stop)
+    http = free_port()
+    arguments = ["coordinator", "--broker", f"{broker.host}:{broker.port}", "--db", str(work / "ledger.db")]
+    arguments += ["--http", f"127.0.0.1:{http}", "--site", SITE, "--json"]
+    coordinator = Daemon("coordinator", arguments, work / "coordinator.log", work)
+    stack.callback(coordinator.stop)
+    coordinator.start()
+    camera = CameraServer(Camera(scenario.camera, live, parts, scenario.lamp.gradient, seed))
+    stack.callback(camera.stop)
+    camera.start()
+    plc = PlcServer(live)
+    plc.start()
+    stack.callback(plc.stop)
+    stack.callback(live.stop)
+    live.on_arrival(camera.part_arrived)
+    wait_for(lambda: answers(f"http://127.0.0.1:{http}/healthz"), coordinator, 30.0, "the coordinator was not ready")
+    tables = agent_tables(
+        scenario, bundle.resolve(), camera_url=camera.url, plc_port=plc.port, broker_port=network.port
+    )
+    (work / "agent.toml").write_text(dump_toml(tables))
+    agent = Daemon("agent", ["run", "agent.toml"], work / "agent.log", work)
+    stack.callback(agent.stop)
+    return Rig(live, plc, camera, broker, network, agent, coordinator)
+
+
+class _Run:
+    """The main thread's part: start, timeline, watch, settle."""
+
+    def __init__(self, scenario: Scenario, rig: Rig, work: Path, story: Story, show: Show) -> None:
+        self._rig = rig
+        self._data_dir = work / str(scenario.agent.get("agent", {}).get("data_dir", "agent-data"))
+        self._story = story
+        self._show = show
+        self._steps = timeline(scenario.faults)
+        self._began: dict[int, float] = {}
+        self._active: dict[int, Fault] = {}
+        self._parts = scenario.scenario.parts
+        stops_s = scenario.plc.operator_s * self._parts if scenario.plc.no_verdict == "stop" else 0.0
+        self._give_up_s = scenario.line_s * 1.5 + stops_s + STALL_S
+
+    def run(self) -> None:
+        """Until the belt is empty and the ledger has everything."""
+        rig = self._rig
+        self._show("starting the agent: model, camera, PLC, broker", 0, self._parts)
+        rig.agent.start()
+        wait_for(self._is_ready, rig.agent, READY_S, "the agent was not ready")
+        rig.live.start()
+        while not rig.live.wait_empty(TURN_S):
+            t_s = rig.live.now_ns() / 1e9
+            self._keep_timeline(t_s)
+            self._keep_daemons()
+            self._show(self._said(), rig.live.seen(), self._parts)
+            if t_s > self._give_up_s:
+                self._story.notes.append(f"given up after {t_s:.0f} s: the belt got nowhere")
+                break
+        self._end_faults()
+        self._settle()
+        rig.agent.stop()
+
+    def _is_ready(self) -> bool:
+        status = agent_status(self._data_dir)
+        return bool(status and status.get("ready") and status.get("online"))
+
+    def _keep_timeline(self, t_s: float) -> None:
+        while self._steps and self._steps[0].t_s <= t_s:
+            self._do(self._steps.pop(0))
+
+    def _do(self, step: Step) -> None:
+        key = id(step.fault)
+        if step.begins:
+            self._began[key] = self._rig.live.now_ns() / 1e9
+            self._active[key] = step.fault
+        do(self._rig, step)
+        if not step.begins and key in self._active:
+            del self._active[key]
+            self._story.faults.append((step.fault, self._began[key], self._rig.live.now_ns() / 1e9))
+
+    def _end_faults(self) -> None:
+        """Whatever still lasts when the belt is empty is mended, so that the books can be balanced."""
+        for step in self._steps:
+            if not step.begins and id(step.fault) in self._active:
+                self._do(step)
+        self._steps = []
+
+    def _keep_daemons(self) -> None:
+        """As a service manager: what ended by itself is started again, and it is told."""
+        dead = {down(fault) for fault in self._active.values()}
+        for daemon in (self._rig.agent, self._rig.coordinator):
+            if daemon.pid is None and daemon.name not in dead:
+                self._story.notes.append(f"{daemon.name} ended by itself with status {daemon.status} and was restarted")
+                if daemon.starts > 20:
+                    raise daemon.gone()
+                daemon.start()
+
+    def _settle(self) -> None:
+        end = time.monotonic() + SETTLE_S
+        left: int | None = None
+        while time.monotonic() < end:
+            self._keep_daemons()
+            left = backlog(agent_status(self._data_dir))
+            if left == 0:
+                return
+            shown = "?" if left is None else left
+            self._show(f"waiting for the ledger: {shown} records to go", self._rig.live.seen(), self._parts)
+            pause(0.1)
+        self._story.notes.append(f"after {SETTLE_S:g} s the ledger still lacked {left} records")
+
+    def _said(self) -> str:
+        broken = ", ".join(sorted(fault.kind for fault in self._active.values()))
+        truth = self._rig.live.truth()
+        rejected = sum(part.fate == "rejected" for part in truth)
+        return f"{rejected} rejected" + (f"   [fault: {broken}]" if broken else "")
+
+
+def _scored(
+    scenario: Scenario, seed: int, work: Path, story: Story, truth: list[PartTruth], origin_utc_ms: int
+) -> Report:
+    assert story.camera is not None
+    camera = story.camera
+    facts = [_fact(index, part, camera) for index, part in enumerate(story.parts)]
+    mm_per_px = scenario.camera.mm_per_px
+    offsets = {
+        (frame_no, index): offset_mm / mm_per_px
+        for frame_no, exposure in camera.exposures.items()
+        for index, offset_mm in exposure.parts
+    }
+    data_dir = work / str(scenario.agent.get("agent", {}).get("data_dir", "agent-data"))
+    committed = journal_heads(data_dir / "journal")
+    ledger = LedgerView(work / "ledger.db")
+    try:
+        story.outcomes = judge(facts, truth, ledger.rows(), offsets, origin_utc_ms)
+        result = score(story.outcomes, ledger.streams(committed))
+        story.evidence = ledger.evidence()
+    finally:
+        ledger.close()
+    goals = check(result, goal_limits(scenario.goals))
+    return Report(scenario.name, "live", seed, goals, result, None, None)
+
+
+def _fact(index: int, part: Part, camera: Camera) -> PartFact:
+    if not part.defects:
+        return PartFact(index, grade(part))
+    if index not in camera.boxes:
+        camera.prepare(range(index, index + 1))
+    boxes = {box.number: box.xyxy for box in camera.boxes[index]}
+    defects = []
+    for number, defect in enumerate(part.defects):
+        if number in boxes:
+            ratio = visible_size_mm(defect) / LIMIT_MM[defect.kind]
+            # a defect at the very limit is a reject by the rule of sims.parts, whatever the rounding here
+            ratio = max(1.0, ratio) if is_reject(defect) else min(ratio, 0.999)
+            defects.append(DefectFact(defect.kind, ratio, boxes[number]))
+    return PartFact(index, grade(part), tuple(defects))
+
+
+def with_report(report: Report, path: Path | None) -> Report:
+    """The same, naming its HTML report."""
+    return replace(report, report=str(path) if path else None)
