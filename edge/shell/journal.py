@@ -101,7 +101,8 @@ class Journal:
         self._space = Space(self._store, reserve, max_bytes, critical_full)
         self._reader = Reader(self._store)
         self._next = {kind: heads.last + 1 for kind, heads in self._store.heads().items()}
-        self._thread = threading.Thread(target=self._run, name="journal")
+        # A daemon: an agent that dies of a defect must end, not hang on the journal it did not close.
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
     # ---- for everybody
