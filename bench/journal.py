@@ -46,7 +46,8 @@ def throughput(folder: Path, size: int, seconds: float) -> dict[str, float]:
     try:
         while time.perf_counter() - began < seconds:
             with room:
-                room.wait_for(lambda: n - done < ahead)
+                while n - done >= ahead:
+                    room.wait()
             for _ in range(ahead // 4):
                 n = journal.append("results", payload)
         journal.flush(60)

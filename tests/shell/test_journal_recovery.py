@@ -107,6 +107,20 @@ def test_opened_again_it_goes_on_where_it_was(folder: Path) -> None:
         assert one.journal.bump("boot_no") == 2
 
 
+def test_what_was_evicted_is_told_again_until_it_is_acknowledged(folder: Path) -> None:
+    oldest = segments(folder)[0]
+    oldest.unlink()
+    first = int(segments(folder)[0].stem)
+    for _ in range(2):
+        with opened(folder) as one:
+            assert one.lost == [("results", SeqRange(38, first - 1), "evicted")]
+            assert one.journal.heads()["results"].first == first
+    with opened(folder) as one:
+        one.journal.free("results", first - 1)
+    with opened(folder) as one:
+        assert one.lost == []
+
+
 @pytest.mark.parametrize("damage", ["absent", "noise", "empty", "cut"])
 def test_a_lost_index_is_written_anew(folder: Path, damage: str) -> None:
     with opened(folder) as one:
