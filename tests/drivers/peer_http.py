@@ -29,7 +29,7 @@ class HttpPeer(ThreadingHTTPServer):
     """``/snapshot`` gives one frame a request; ``/stream`` gives ``parts`` (bytes, sent as they are, each once).
 
     ``status``, ``body``, ``headers`` bend the snapshot; ``numbered = False`` leaves X-Frame-No away. After its parts a
-    stream stays silent while ``stay`` is set, else it ends.
+    stream stays silent while ``stay`` is set, else it ends; ``endless`` sends 100 frames/s instead.
     """
 
     daemon_threads = False
@@ -45,6 +45,7 @@ class HttpPeer(ThreadingHTTPServer):
         self.hang_up_after_each = False
         self.parts: list[bytes] = []
         self.content_type = "multipart/x-mixed-replace; boundary=frame"
+        self.endless = False
         self.stay = True
         self.frame_no = 0
         self.sockets: list[socket.socket] = []
@@ -109,19 +110,26 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = peer.hang_up_after_each
 
     def _stream(self) -> None:
+        with suppress(ConnectionError):  # the reader may leave at any time
+            self._send_stream()
+        self.close_connection = True
+
+    def _send_stream(self) -> None:
         peer = self.server
         self.wfile.write(f"HTTP/1.1 200 OK\r\nContent-Type: {peer.content_type}\r\n\r\n".encode())
-        for part in peer.parts:
-            self.wfile.write(part)
+        for piece in peer.parts:
+            self.wfile.write(piece)
+        while peer.endless and not peer.leaving.wait(0.01):
+            peer.frame_no += 1
+            self.wfile.write(part(peer.frame_no))
         peer.all_sent.set()
         if peer.stay:
             peer.leaving.wait(30)
-        self.close_connection = True
 
 
 def part(number: int, *, length: bool = True, numbered: bool = True) -> bytes:
     """One part of a stream as cameras send it."""
-    body = jpeg(number)
+    body = jpeg(number % 50)
     head = b"--frame\r\nContent-Type: image/jpeg\r\n"
     head += f"Content-Length: {len(body)}\r\n".encode() if length else b""
     head += f"X-Frame-No: {number}\r\n".encode() if numbered else b""
