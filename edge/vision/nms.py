@@ -25,9 +25,8 @@ def suppress(
         return order
     boxes = xyxy[order].astype(np.float64)
     boxes[:, 2:] -= boxes[:, :2]
-    # With exactly 0 it would drop boxes that do not touch at all.
-    iou = max(iou, 1e-6)
+    # Its own score threshold is strict and would drop a score of 0; ours was applied before.
     # The stubs want lists; arrays are taken as they are and cost a fifth.
     batched: Any = cv2.dnn.NMSBoxesBatched
-    kept = batched(boxes, scores[order], label_ids[order].astype(np.int32), 0.0, iou)
+    kept = batched(boxes, scores[order], label_ids[order].astype(np.int32), -1.0, iou)
     return order[np.asarray(kept, np.int64)]
