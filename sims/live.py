@@ -22,8 +22,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from msgspec.structs import replace
-
 from edge.errors import InputError
 from edge.models.toml import dump_toml
 from edge.shell.broker import Broker
@@ -282,8 +280,3 @@ def _fact(index: int, part: Part, camera: Camera) -> PartFact:
             ratio = max(1.0, ratio) if is_reject(defect) else min(ratio, 0.999)
             defects.append(DefectFact(defect.kind, ratio, boxes[number]))
     return PartFact(index, grade(part), tuple(defects))
-
-
-def with_report(report: Report, path: Path | None) -> Report:
-    """The same, naming its HTML report."""
-    return replace(report, report=str(path) if path else None)
