@@ -42,7 +42,8 @@ DEFAULT_LIMITS = ImageLimits()
 JPEG_QUALITY = 90
 
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of frame, but for DHT, JPG and DAC
-_STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length: TEM, RSTn, SOI
+_STANDALONE = frozenset({0x01, 0xFF, *range(0xD0, 0xD9)})  # no length follows: TEM, RSTn, SOI; 0xFF is a fill byte
+_MAX_JPEG_MARKERS = 1000  # a bound on our own loop; real files have a few dozen
 _SOS, _EOI = 0xDA, b"\xff\xd9"
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_SHORT, _TIFF_LONG = 256, 257, 3, 4
 
@@ -118,22 +119,22 @@ def _png(data: bytes) -> tuple[int, int]:
 
 def _jpeg(data: bytes) -> tuple[int, int]:
     at = 2
-    while True:
-        while data[at] != 0xFF:  # noqa: PLR2004  (every marker begins with it; what is between is skipped)
-            at += 1
-        while data[at] == 0xFF:  # noqa: PLR2004  (fill bytes)
-            at += 1
-        marker = data[at]
+    for _ in range(_MAX_JPEG_MARKERS):
+        at = data.find(b"\xff", at)  # every marker begins with it; what is between is skipped
+        if at < 0:
+            raise _truncated("jpeg")
         at += 1
+        marker = data[at]
         if marker in _STANDALONE:
             continue
         if marker in {_SOS, _EOI[1]}:
             raise ImageError("IMAGE_UNREADABLE", "the JPEG has no frame header before its data")
-        (length,) = struct.unpack_from(">H", data, at)
+        (length,) = struct.unpack_from(">H", data, at + 1)
         if marker in _SOF:
-            height, width = struct.unpack_from(">HH", data, at + 3)
+            height, width = struct.unpack_from(">HH", data, at + 4)
             return width, height
-        at += max(2, length)
+        at += 1 + max(2, length)
+    raise ImageError("IMAGE_UNREADABLE", "the JPEG has no frame header among its first markers")
 
 
 def _bmp(data: bytes) -> tuple[int, int]:
