@@ -11,7 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +21,7 @@ from msgspec import Struct
 
 from edge.config import Loaded
 from edge.errors import ConfigError, JidokaError, SourceEnded
-from edge.registry import DRIVERS, load
+from edge.shell.assemble import make_driver
 from edge.shell.broker import find_mosquitto
 
 DISTRIBUTION = "jidoka-edge"
@@ -187,14 +188,18 @@ def _fsync_ms(folder: Path) -> float:
 def devices(loaded: Loaded) -> Iterator[Finding]:
     """Open each camera and PLC of the settings and read once. Nothing is written."""
     for name, source in loaded.config.sources.items():
-        yield _tried(f"source {name}", load(DRIVERS, source.driver), name, loaded.source_options[name], _frame)
+        options = loaded.source_options[name]
+        made = partial(make_driver, source.driver, options, name, loaded.folder)
+        yield _tried(f"source {name}", made, _frame)
     for name, device in loaded.config.devices.items():
-        yield _tried(f"device {name}", load(DRIVERS, device.driver), name, loaded.device_options[name], _reading)
+        options = loaded.device_options[name]
+        made = partial(make_driver, device.driver, options, name, loaded.folder)
+        yield _tried(f"device {name}", made, _reading)
 
 
-def _tried(check: str, driver: Any, name: str, options: Any, look: Any) -> Finding:
+def _tried(check: str, make: Callable[[], Any], look: Callable[[Any], Any]) -> Finding:
     try:
-        device = driver(name, options)
+        device = make()
     except ConfigError as error:
         return Finding(check, "mend", f"{error.code}: {error.what}", error.hint)
     try:
