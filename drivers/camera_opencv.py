@@ -78,6 +78,8 @@ class OpenCvCamera:
         live = isinstance(source, int) or "://" in source
         if live and (options.loop or options.rate_hz):
             raise ConfigError("CONFIG_WRONG_VALUE", "loop and rate_hz are for files and folders", hint="remove them")
+        self.finite = not live
+        """Frames of a file or folder wait for whoever reads; those of a camera do not."""
         self._name = name
         self._o = options
         self._reader = WatchedReader(

@@ -34,7 +34,8 @@ class FrameSource(Protocol):
     """A camera, video or folder of pictures.
 
     ``on_demand`` is True where ``read`` itself triggers the exposure (the frame is never older than the call) and
-    False where frames come at the source's own pace (``read`` gives the next one).
+    False where frames come at the source's own pace (``read`` gives the next one). A source whose frames wait for the
+    reader (files, folders) has an attribute ``finite = True``: none of its frames is then dropped for being late.
     """
 
     on_demand: ClassVar[bool]

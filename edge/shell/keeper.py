@@ -10,6 +10,7 @@ import queue
 from collections.abc import Callable
 from typing import Protocol, assert_never
 
+from edge.domain import Kind
 from edge.errors import RemoteError, StoreError
 from edge.events import AgentEvent, Disconnect, Free, Send, Sent, Store, Stored
 from edge.shell.mqtt import MqttLink
@@ -24,9 +25,9 @@ class Keeping(Protocol):
 
     log: str
 
-    def read(self, kind: str, first_seq: int, max_n: int, max_bytes: int) -> list[tuple[int, bytes]]: ...
+    def read(self, kind: Kind, first_seq: int, max_n: int, max_bytes: int) -> list[tuple[int, bytes]]: ...
 
-    def free(self, kind: str, upto: int) -> None: ...
+    def free(self, kind: Kind, upto: int) -> None: ...
 
     def put(self, name: str, value: bytes) -> None: ...
 
