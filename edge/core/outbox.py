@@ -43,6 +43,7 @@ class Stream:
         self.timeout_ns = ACK_TIMEOUT_NS
         self.suspicions = 0
         self.suspect = 0
+        self.explained = False
 
     @property
     def pending(self) -> bool:
@@ -134,6 +135,11 @@ class Outbox:
             effects += self._new_ledger(ack.ledger, now_ns)
         for kind, upto in ack.upto.items():
             stream = self._streams[kind]
+            if upto < stream.first - 1 and not stream.explained:
+                # The journal lost its index and with it what it once explained: say it again, or upto never moves.
+                stream.explained = True
+                missing = SeqRange(upto + 1, stream.first - 1)
+                effects.append(self._scribe.gap(now_ns, kind, missing, "no longer held"))
             if stream.acked < upto <= stream.committed:
                 stream.acked = upto
                 stream.next = max(stream.next, upto + 1)
@@ -183,6 +189,7 @@ class Outbox:
         effects: list[AgentEffect] = []
         known, self.ledger = self.ledger, ledger
         for kind, stream in self._streams.items():
+            stream.explained = bool(known)
             if known and stream.first > 1:
                 missing = SeqRange(1, stream.first - 1)
                 effects.append(self._scribe.gap(now_ns, kind, missing, f"acknowledged to ledger {known}"))

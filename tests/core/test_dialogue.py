@@ -103,6 +103,13 @@ def test_a_new_ledger_gets_all_that_is_held_and_a_gap_for_the_rest():
     assert of(Send, effects)[0].first_seq == 4
 
 
+def test_a_coordinator_that_waits_for_what_is_gone_is_told_once():
+    bench = online(heads={**dict.fromkeys(KINDS, heads()), "results": heads(9, 6, 7)}, ledger=b"led")
+    told = [receive(bench, "ack", Ack("led", "log1", {"results": 2})) for _ in range(2)]
+    gaps = [[a.record for a in of(Append, effects) if isinstance(a.record, Gap)] for effects in told]
+    assert [(g.first, g.last) for g in gaps[0]] == [(3, 6)] and not gaps[1]
+
+
 def test_a_record_that_breaks_the_connection_three_times_is_set_aside():
     bench = online()
     bench.feed(Committed("results", 5))
