@@ -26,17 +26,19 @@ def read_bounded(path: Path, max_bytes: int, what: str = "MODEL", *, head: int |
         raise error_type(f"{what}_ABSENT", f"{path} does not exist", "", "check the path") from error
     except (OSError, ValueError) as error:
         raise error_type(f"{what}_UNREADABLE", f"{path} cannot be opened", _reason(error)) from error
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
+    try:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise error_type(f"{what}_NOT_A_FILE", f"{path} is not a regular file", "it is a folder, pipe or device")
         if head is None and status.st_size > max_bytes:
             raise error_type(f"{what}_TOO_LARGE", f"{path} has {status.st_size} bytes", f"at most {max_bytes} are read")
-        try:
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
             # One byte more than allowed: a file that grows while it is read is noticed, not followed.
             data = file.read(max_bytes + 1 if head is None else head)
-        except OSError as error:
-            raise error_type(f"{what}_UNREADABLE", f"{path} cannot be read", _reason(error)) from error
+    except OSError as error:
+        raise error_type(f"{what}_UNREADABLE", f"{path} cannot be read", _reason(error)) from error
+    finally:
+        os.close(descriptor)
     if len(data) > max_bytes:
         raise error_type(f"{what}_TOO_LARGE", f"{path} grew past {max_bytes} bytes while it was read")
     return data

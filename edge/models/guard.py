@@ -133,16 +133,17 @@ def _try(onnx: bytes, size_px: tuple[int, int], limits: GuardLimits) -> Signatur
         "width_px": size_px[0],
         "height_px": size_px[1],
     }
-    with tempfile.TemporaryDirectory(prefix="jidoka-trial-") as empty:
-        # Its own session, so that everything it may have started ends with it.
-        child = subprocess.Popen(  # noqa: S603  (our interpreter, our file)
+    with (
+        tempfile.TemporaryDirectory(prefix="jidoka-trial-") as empty,
+        subprocess.Popen(  # noqa: S603  (our interpreter, our file)
             [sys.executable, "-P", trial.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=empty,
-            start_new_session=True,
-        )
+            start_new_session=True,  # so that everything it may have started ends with it
+        ) as child,
+    ):
         try:
             answer, _ = child.communicate(msgspec.json.encode(order) + b"\n" + onnx, limits.wall_s)
         except subprocess.TimeoutExpired:
@@ -150,7 +151,6 @@ def _try(onnx: bytes, size_px: tuple[int, int], limits: GuardLimits) -> Signatur
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
-            child.communicate()
     if child.returncode in {-signal.SIGXCPU, -signal.SIGKILL}:
         return Signature(code="MODEL_LIMITS", why=f"it used more than {limits.cpu_s} s of CPU or too much memory")
     try:
