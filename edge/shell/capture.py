@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from edge.core.backoff import Backoff
-from edge.errors import ImageError, JidokaError, SourceEnded
+from edge.errors import DeviceError, ImageError, JidokaError, SourceEnded
 from edge.events import AgentEvent, Capture, CaptureFailed, SourceChanged
 from edge.ports import Frame, FrameSource
 from edge.shell.infer import Deliver
@@ -59,7 +59,7 @@ class CaptureThread(Worker):
     """One camera, video or folder.
 
     ``triggered``: frames are taken for asks only. ``finite``: the source raises SourceEnded some day; no frame of it is
-    lost with ``every`` (reading waits for the model), and it is not begun again after a failure. ``timeout_s`` is for
+    lost whatever ``deliver`` says (reading waits for the model), and it is not begun again after a failure. ``timeout_s`` is for
     one read. Counters since boot: ``frames`` read, ``failed_asks``.
     """
 
@@ -85,7 +85,8 @@ class CaptureThread(Worker):
         self._post = post
         self._backoff = backoff
         self._triggered = triggered
-        self._deliver: Deliver = deliver
+        # To skip frames keeps up with a world that moves on; a file waits.
+        self._deliver: Deliver = "every" if finite else deliver
         self._finite = finite
         self._timeout_s = timeout_s
         self._pace = Pace(_period_s(max_fps))
@@ -164,9 +165,15 @@ class CaptureThread(Worker):
         return frame
 
     def _read_next(self) -> Frame | None:
-        """The next frame; None where a finite source has a picture that cannot be read: the others still can."""
+        """The next frame; None where a finite source has a picture that cannot be read (the others still can), or one
+        that takes its time: it comes with a later read.
+        """
         try:
             return self._read(self._timeout_s)
+        except DeviceError as error:
+            if not (self._finite and error.code == "SOURCE_TIMEOUT"):
+                raise
+            return None
         except ImageError as error:
             if not self._finite:
                 raise

@@ -88,7 +88,7 @@ def test_a_video_file_loses_no_frame_and_ends_after_its_last_answer(tmp_path: Pa
     for n in range(40):
         writer.write(np.full((48, 64, 3), n, np.uint8))
     writer.release()
-    with running(Video(path), Model([0.002]), finite=True, deliver="every") as rig:
+    with running(Video(path), Model([0.002]), finite=True) as rig:
         rig.seen.wait_n(SourceEnd, 1)
         assert numbers(rig.seen) == list(range(1, 41))
         assert rig.seen.events[0] == SourceChanged("cam", up=True)
@@ -106,6 +106,15 @@ def test_a_picture_that_cannot_be_read_costs_only_itself():
         assert numbers(rig.seen) == [0, 1, 2, 3, 4]
         assert [e.code for e in rig.seen.of(CaptureFailed)] == ["IMAGE_UNREADABLE"]
         assert camera.opened == 1
+
+
+def test_a_slow_file_is_waited_for():
+    camera = Camera(n=3)
+    camera.errors = [DeviceError("SOURCE_TIMEOUT", "not due yet"), None, DeviceError("SOURCE_TIMEOUT", "not due yet")]
+    with running(camera, finite=True) as rig:
+        rig.seen.wait_n(SourceEnd, 1)
+        assert numbers(rig.seen) == [0, 1, 2]
+        assert rig.seen.of(SourceChanged) == [SourceChanged("cam", up=True)]
 
 
 def test_a_file_that_breaks_in_the_middle_is_not_begun_again():
