@@ -199,11 +199,12 @@ class AgentView(Struct, frozen=True):
 
 
 class FleetView(Struct, frozen=True):
-    """The whole fleet at one time, and the coordinator's own counters."""
+    """The whole fleet at one time, and the coordinator's own counters. ``why_not`` is empty while results are taken."""
 
     site: str
     ledger: str
     connected: bool
+    why_not: tuple[str, ...]
     utc_ms: int
     agents: tuple[AgentView, ...]
     counters: dict[str, int]

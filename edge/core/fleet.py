@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from typing import assert_never
 
 from edge.core.backoff import Backoff
-from edge.core.fleet_agent import Member, view
-from edge.core.fleet_self import Ourselves
+from edge.core.fleet_agent import Member, refusal, view
+from edge.core.fleet_self import Ourselves, reasons
 from edge.core.fleet_wishes import Wishes
 from edge.domain import Kind, is_id
 from edge.events_fleet import (
@@ -208,7 +208,7 @@ class FleetCore:
             case Reported():
                 member.hear(retained=event.retained, utc_ms=utc_ms)
                 member.reported = message
-                return [SaveAgent(agent, member.known()), *self._refusal(agent, message)]
+                return [SaveAgent(agent, member.known()), *refusal(agent, message)]
             case Reply():
                 member.hear(retained=event.retained, utc_ms=utc_ms)
                 answer = self._wishes.reply(agent, message)
@@ -217,13 +217,6 @@ class FleetCore:
             case _:
                 self._count("refused_not_an_agents")  # desired, ask and ack are ours alone
                 return []
-
-    def _refusal(self, agent: str, message: Reported) -> list[FleetEffect]:
-        if message.ok:
-            return []
-        return [
-            Say("warning", message.code or "SETTINGS_REFUSED", f"{agent} refused rev {message.rev}: {message.what}")
-        ]
 
     def _heard_state(self, event: Heard, member: Member, state: State, utc_ms: int) -> list[FleetEffect]:
         before = member.state.status if member.state and member.confirmed else None
@@ -287,7 +280,9 @@ class FleetCore:
                 return Answer(request_id, "AGENT_UNKNOWN", f"no agent called {agent!r} was ever heard of")
             return Answer(request_id, body=view(agent, member, self._wishes.desired(agent)))
         views = tuple(view(name, self._members[name], self._wishes.desired(name)) for name in sorted(self._members))
-        whole = FleetView(self._site, self._ledger, self._connected, self._utc_ms(now_ns), views, dict(self._counters))
+        why_not = reasons(self._keep_code, connected=self._connected)
+        utc_ms = self._utc_ms(now_ns)
+        whole = FleetView(self._site, self._ledger, self._connected, why_not, utc_ms, views, dict(self._counters))
         return Answer(request_id, body=whole)
 
     def _stop(self, why: str, now_ns: int) -> list[FleetEffect]:

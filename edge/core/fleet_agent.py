@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from edge.events_fleet import AgentKnown, AgentView, Difference, SettingsStatus
+from edge.errors import CODE_PATTERN
+from edge.events_fleet import AgentKnown, AgentView, Difference, FleetEffect, Say, SettingsStatus
 from edge.messages import Desired, Metrics, Reported, State
 
 
@@ -74,6 +75,14 @@ def differences(desired: Desired | None, reported: Reported | None) -> tuple[Dif
     has = reported.settings if reported else {}
     pairs = sorted(desired.settings.items())
     return tuple(Difference(name, wanted, has.get(name)) for name, wanted in pairs if has.get(name) != wanted)
+
+
+def refusal(agent: str, reported: Reported) -> list[FleetEffect]:
+    """One line for the log where an agent refused what was wanted."""
+    if reported.ok:
+        return []
+    code = reported.code if CODE_PATTERN.fullmatch(reported.code) else "SETTINGS_REFUSED"
+    return [Say("warning", code, f"{agent} refused revision {reported.rev}: {reported.what[:500]}")]
 
 
 def view(agent: str, member: Member, desired: Desired | None) -> AgentView:

@@ -24,7 +24,7 @@ class Ourselves:
 
     def online(self, utc_ms: int, keep_code: str) -> State:
         """We are there; not ready while the ledger takes nothing."""
-        why_not = (f"{keep_code}: the ledger takes nothing",) if keep_code else ()
+        why_not = reasons(keep_code, connected=True)
         return State(
             "online",
             self._ledger,
@@ -50,3 +50,10 @@ class Ourselves:
             return "ours"
         later = heard.log != self._ledger or heard.boot_no > self._epoch
         return "other" if heard.status == "online" and later else "stale"
+
+
+def reasons(keep_code: str, *, connected: bool) -> tuple[str, ...]:
+    """Why no results are taken; empty while they are."""
+    return (() if connected else ("there is no connection to the broker",)) + (
+        (f"{keep_code}: the ledger takes nothing",) if keep_code else ()
+    )
