@@ -55,7 +55,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -138,6 +138,7 @@ class Bundle:
     onnx: bytes
     sha256: str
     folder: Path | None = None
+    golden_files: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def ref(self) -> ModelRef:
@@ -167,6 +168,8 @@ def read(folder: Path) -> Bundle:
     onnx = read_bounded(folder / MODEL_FILE, MAX_MODEL_BYTES)
     if MODEL_FILE not in manifest.files:
         raise _invalid(str(folder / MANIFEST_FILE), f'[files] does not list "{MODEL_FILE}"')
+    golden_names = {name for golden in manifest.golden for name in (golden.image, golden.outputs)}
+    golden_files: dict[str, bytes] = {}
     for name, digest in manifest.files.items():
         data = onnx if name == MODEL_FILE else read_bounded(_inside(folder, name), MAX_FILE_BYTES)
         if sha256_of(data) != digest:
@@ -176,11 +179,11 @@ def read(folder: Path) -> Bundle:
                 "its sha256 differs",
                 "copy the bundle again, or write it anew if you changed it on purpose",
             )
-    for golden in manifest.golden:
-        for name in (golden.image, golden.outputs):
-            if name not in manifest.files:
-                raise _invalid(str(folder / MANIFEST_FILE), f'[files] does not list "{name}"')
-    return Bundle(manifest, onnx, manifest.files[MODEL_FILE], folder)
+        if name in golden_names:
+            golden_files[name] = data
+    for name in sorted(golden_names - set(manifest.files)):
+        raise _invalid(str(folder / MANIFEST_FILE), f'[files] does not list "{name}"')
+    return Bundle(manifest, onnx, manifest.files[MODEL_FILE], folder, golden_files)
 
 
 def parse(data: bytes, name: str = MANIFEST_FILE) -> Manifest:

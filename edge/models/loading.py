@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge.errors import ModelError
-from edge.models import bundle, guard, inspect
+from edge.models import bundle, golden, guard, inspect
 from edge.models.files import read_bounded
 from edge.models.predictor import OnnxRunner, Predictor
 from edge.vision import heads
@@ -33,7 +33,9 @@ def _from_bundle(folder: Path, cache: Path | None, limits: guard.GuardLimits | N
     size_px = (found.manifest.input.width_px, found.manifest.input.height_px)
     signature = guard.examine(found.onnx, found.sha256, size_px=size_px, cache=cache, limits=limits)
     inspect.check_manifest(found.manifest, signature)
-    return _predictor(found, signature, ())
+    predictor = _predictor(found, signature, ())
+    golden.check(found, predictor)
+    return predictor
 
 
 def _from_file(path: Path, cache: Path | None, limits: guard.GuardLimits | None) -> Predictor:

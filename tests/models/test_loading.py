@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import threading
 
 import cv2
@@ -12,7 +13,7 @@ import pytest
 import edge
 from edge.errors import JidokaError, ModelError
 from edge.models import bundle
-from edge.models.bundle import About, Manifest
+from edge.models.bundle import About, Golden, Manifest
 from edge.models.loading import load
 from edge.vision.spec import ClassifyHead, InputSpec, SegmentHead, Thresholds
 from tests.models import graphs
@@ -88,6 +89,34 @@ def test_a_colour_classifier_keeps_channel_order(tmp_path, cache):
         frame = np.full((20, 20, 3), bgr, np.uint8)
         found = predict(frame)
         assert found.names[0] == label and found.scores[0] > 0.99
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (lambda arrays: arrays, None),
+        (lambda arrays: {"output0": arrays["output0"] + 0.01}, "MODEL_GOLDEN_MISSED"),
+        (lambda arrays: {"output0": arrays["output0"][:, :, :4]}, "MODEL_GOLDEN_MISSED"),
+        (lambda arrays: {"other": arrays["output0"]}, "MODEL_GOLDEN_MISSED"),
+        (lambda _: None, "MODEL_GOLDEN_UNREADABLE"),
+    ],
+)
+def test_golden_pictures_must_give_what_they_gave(tmp_path, cache, spoil, code):
+    frame = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (64, 1))
+    light = frame.reshape(16, 4, 16, 4).mean(axis=(1, 3)) / 255
+    arrays = spoil({"output0": (1 - light)[None, None].astype(np.float32)})
+    buffer = io.BytesIO()
+    if arrays is not None:
+        np.savez_compressed(buffer, **arrays)
+    extra = {"golden/a.png": cv2.imencode(".png", frame)[1].tobytes(), "golden/a.npz": buffer.getvalue()}
+    manifest = metal(golden=(Golden(image="golden/a.png", outputs="golden/a.npz"),))
+    bundle.write(tmp_path / "b", manifest, graphs.darkness(tmp_path / "m.onnx"), extra)
+    if code is None:
+        assert load(tmp_path / "b", cache=cache).labels == ("hole",)
+        return
+    with pytest.raises(ModelError) as caught:
+        load(tmp_path / "b", cache=cache)
+    assert caught.value.code == code
 
 
 def test_free_sizes_come_from_metadata(tmp_path, cache):
