@@ -51,7 +51,8 @@ def infer(
     predictor = load(model, min_score=min_score)
     for sentence in predictor.assumed:
         note(f"assumed: {sentence}")
-    work = _Work(predictor, mm_per_px, None if save is None else _folder(save), want_rows=not json)
+    inputs_there = frozenset(path.resolve() for path in inputs)
+    work = _Work(predictor, mm_per_px, None if save is None else _folder(save), inputs_there, want_rows=not json)
     total = media.count(inputs, every)
     with progress("infer") as bar:
         task = bar.add_task(predictor.ref.name, total=total)
@@ -75,6 +76,7 @@ class _Work:
     predictor: Predictor
     mm_per_px: float | None
     folder: Path | None
+    inputs: frozenset[Path]
     want_rows: bool
     documents: list[dict[str, Any]] = field(default_factory=list)
     rows: list[tuple[str, str, str]] = field(default_factory=list)
@@ -126,10 +128,15 @@ class _Work:
         name, _, frame = source.partition("#") if re.search(r"#\d+$", source) else (source, "", "")
         stem = Path(name).stem + (f"_{int(frame):06d}" if frame else "")
         path, number = folder / f"{stem}.jpg", 1
-        while path in self.written or path.resolve() == Path(name).resolve():
+        while path in self.written or self._is_input(path):
             path, number = folder / f"{stem}_{number}.jpg", number + 1
         self.written.add(path)
         return path
+
+    def _is_input(self, path: Path) -> bool:
+        """True for a named input and for what lies in a folder that was named: never to be written over."""
+        full = path.resolve()
+        return full in self.inputs or (full.parent in self.inputs and full.exists())
 
 
 def _folder(path: Path) -> Path:
