@@ -196,5 +196,10 @@ def _banner(canvas: _Canvas, verdict: Verdict | None) -> int:
 
 
 def _spoken(reason: Reason) -> str:
-    limit = f" (limit {reason.limit:g})" if reason.limit else ""
-    return f"{reason.rule} {reason.label} {reason.seen:.3g}{limit}".replace("  ", " ")
+    limit = f"(limit {_number(reason.limit)})" if reason.limit else ""
+    return " ".join(filter(None, (reason.rule, reason.label, _number(reason.seen), limit)))
+
+
+def _number(value: float) -> str:
+    """Three digits, and never the 1.03e+03 that nobody reads."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004  (three digits)

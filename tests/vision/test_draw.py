@@ -126,3 +126,15 @@ def test_up_to_twelve_labels_have_colours_of_their_own_whoever_asks():
     labels = tuple(f"kind {i}" for i in range(12))
     assert len(set(draw.colors_of(labels).values())) == 12
     assert draw.color_of("pit") == draw.colors_of(("pit",))["pit"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        (Reason("score", "pit", 0.93456, 0.5), "score pit 0.935 (limit 0.5)"),
+        (Reason("area", "crack", 1034.2, 50), "area crack 1034 (limit 50)"),
+        (Reason("stopped"), "stopped 0"),
+    ],
+)
+def test_reasons_read_like_words(reason, words):
+    assert draw._spoken(reason) == words
