@@ -10,6 +10,8 @@ Path = tuple[str | int, ...]
 
 _HEADER = re.compile(r"^\s*(\[\[?)\s*(.+?)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"""^\s*((?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+)(?:\s*\.\s*(?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+))*)\s*=""")
+_NOT_CODE = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|#.*""")
+"""Strings and comments of one line: brackets in them open nothing."""
 _PART = re.compile(r""""([^"]*)"|'([^']*)'|([A-Za-z0-9_-]+)""")
 
 
@@ -45,9 +47,13 @@ def _walk(text: str) -> Iterator[tuple[Path, int]]:
     table: Path = ()
     counts: dict[Path, int] = {}
     inside = ""  # the quotes that end a multi-line string we are in
+    depth = 0  # brackets of an array that goes on over several lines
     for number, line in enumerate(text.splitlines(), start=1):
         if inside:
             inside = "" if inside in line else inside
+            continue
+        if depth > 0:
+            depth += _deeper(line)
             continue
         header = _HEADER.match(line)
         key = None if header else _KEY.match(line)
@@ -58,6 +64,7 @@ def _walk(text: str) -> Iterator[tuple[Path, int]]:
             path = table + _parts(key[1])
             yield path, number
             inside = _opens(line[key.end() :])
+            depth = 0 if inside else _deeper(line[key.end() :])
 
 
 def _parts(text: str) -> Path:
@@ -82,3 +89,9 @@ def _opens(value: str) -> str:
         if value.count(quotes) == 1:
             return quotes
     return ""
+
+
+def _deeper(value: str) -> int:
+    """How many more brackets a line opens than it closes."""
+    code = _NOT_CODE.sub("", value)
+    return code.count("[") - code.count("]")

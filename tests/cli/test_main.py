@@ -89,7 +89,7 @@ def test_wrong_option_is_status_2_and_one_line(capsys) -> None:
 
 def test_an_app_with_one_command_runs_without_its_name(capsys) -> None:
     def only(word: str) -> None:
-        print(f"got {word}")
+        typer.echo(f"got {word}")
 
     assert _call(app_of(only), "jidoka x", ["hello"]) == 0
     assert capsys.readouterr().out == "got hello\n"
