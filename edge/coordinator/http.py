@@ -71,7 +71,8 @@ class HttpServer:
         try:
             self._socket.listen(128)
         except OSError as error:
-            raise _bind_error(*self._socket.getsockname()[:2], error) from error
+            host, port = self._socket.getsockname()[:2]
+            raise _bind_error(host, port, error) from error
         config = uvicorn.Config(
             app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2, server_header=False
         )
