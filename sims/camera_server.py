@@ -13,92 +13,16 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
-import cv2
-
 from edge.errors import LinkError
-from sims.live_line import LiveLine
-from sims.parts import Part
-from sims.scenario import CameraSpec
-from sims.scene import Box, Light, PartAt, Scene
-from sims.world import Exposure
+from sims.camera import Camera, Picture
 
 CameraHealth = Literal["ok", "frozen", "hang", "gone", "slow", "dark"]
 
 BOUNDARY = "frame"
-_DARK_GAIN = 0.06
 _SOCKET_TIMEOUT_S = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """One JPEG with its number and the moment of its exposure."""
-
-    frame_no: int
-    captured_ns: int
-    jpeg: bytes
-
-
-class Camera:
-    """Turns an exposure of the world into a picture. One sensor, so one exposure at a time."""
-
-    def __init__(self, spec: CameraSpec, live: LiveLine, parts: tuple[Part, ...], gradient: float, seed: int) -> None:
-        self.spec = spec
-        self._live = live
-        self._parts = parts
-        self._gradient = gradient
-        self._scene = Scene(spec.width_px, spec.height_px, spec.mm_per_px, seed)
-        self._lock = threading.Lock()
-        self._frame_no = 0
-        self.last: Picture | None = None
-        self.exposures: dict[int, Exposure] = {}
-        """Every exposure by frame number, for the score: where each part stood in its picture."""
-        self.boxes: dict[int, list[Box]] = {}
-        """Where the defects of a part are in a picture in which it is centred."""
-
-    @property
-    def view_mm(self) -> float:
-        """Width of the field of view."""
-        return self.spec.width_px * self.spec.mm_per_px
-
-    def snapshot(self, *, dark: bool = False) -> Picture:
-        """Expose now."""
-        with self._lock:
-            exposure, captured_ns = self._live.expose(self.view_mm)
-            self._frame_no += 1
-            self.exposures[self._frame_no] = exposure
-            jpeg = self._draw(exposure, self._frame_no, dark=dark)
-            self.last = Picture(self._frame_no, captured_ns, jpeg)
-            return self.last
-
-    def prepare(self, indices: range) -> None:
-        """Draw these parts once, unseen, so that their first exposure is quick (drawing metal takes 25 ms)."""
-        for index in indices:
-            if 0 <= index < len(self._parts):
-                with self._lock:
-                    exposure, _ = self._live.expose(self.view_mm)
-                    centred = [(self._parts[index], self.view_mm / 2)]
-                    self._scene.render(centred, self._light(exposure, dark=False))
-                    self.boxes[index] = self._scene.boxes(centred)
-
-    def again(self, frame_no: int) -> bytes:
-        """The picture of an exposure that was made, drawn again (JPEG); without what broke the camera then."""
-        with self._lock:
-            return self._draw(self.exposures[frame_no], frame_no, dark=False)
-
-    def _light(self, exposure: Exposure, *, dark: bool) -> Light:
-        # in steps, so that the scene's map of the light can be used again; 1 % is below the sensor's noise
-        gain = round(exposure.gain, 2) * (_DARK_GAIN if dark else 1.0)
-        return Light(gain=gain, gradient=self._gradient, drift=round(exposure.drift * 50) / 50)
-
-    def _draw(self, exposure: Exposure, frame_no: int, *, dark: bool) -> bytes:
-        seen: list[PartAt] = [(self._parts[i], self.view_mm / 2 + offset) for i, offset in exposure.parts]
-        image = self._scene.render(seen, self._light(exposure, dark=dark), frame_no, exposure.belt_mm)
-        _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, self.spec.jpeg_quality])
-        return data.tobytes()
 
 
 class CameraServer:

@@ -25,7 +25,8 @@ from pathlib import Path
 from edge.errors import InputError
 from edge.models.toml import dump_toml
 from edge.shell.broker import Broker
-from sims.camera_server import Camera, CameraServer
+from sims.camera import Camera
+from sims.camera_server import CameraServer
 from sims.faults import Fault, Step, timeline
 from sims.line import Line, PartTruth
 from sims.live_config import SITE, agent_tables

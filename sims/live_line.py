@@ -66,6 +66,11 @@ class LiveLine:
             ahead_ns = max(0, min(ahead_ns, 4 * self._line.scan_ns))
             return self._line.world.expose(view_mm, ahead_ns / NS), captured_ns
 
+    def expect(self, view_mm: float, index: int, offset_mm: float) -> Exposure | None:
+        """What a camera will see when a part comes to the axis; see :meth:`sims.world.World.expect`."""
+        with self.lock:
+            return self._line.world.expect(view_mm, index, offset_mm)
+
     def write_result(self, part_no: int, code: int) -> None:
         """Registers 100 and 101 were written now."""
         with self.lock:

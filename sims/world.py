@@ -181,7 +181,17 @@ class World:
 
     def expose(self, view_mm: float, ahead_s: float = 0.0) -> Exposure:
         """What a camera with a field of view of ``view_mm`` sees ``ahead_s`` after the last step, as the belt runs."""
-        moved_mm = self.speed_mm_s * ahead_s
+        return self._exposure(view_mm, self.speed_mm_s * ahead_s, ahead_s)
+
+    def expect(self, view_mm: float, index: int, offset_mm: float) -> Exposure | None:
+        """What it will see when part ``index`` is ``offset_mm`` past the axis; None if that is past or not yet in sight."""
+        part = self.parts[index] if index < len(self.parts) else None
+        if part is None or part.fate != "on_belt" or self.speed_mm_s <= 0.0:
+            return None
+        moved_mm = self.belt.camera_mm + offset_mm - part.x_mm
+        return self._exposure(view_mm, moved_mm, moved_mm / self.speed_mm_s) if moved_mm >= 0.0 else None
+
+    def _exposure(self, view_mm: float, moved_mm: float, ahead_s: float) -> Exposure:
         reach_mm = (view_mm + self.belt.part_length_mm) / 2 + 10.0
         offsets = [
             (part.index, part.x_mm + moved_mm - self.belt.camera_mm) for part in self._live() if part.fate == "on_belt"

@@ -23,7 +23,8 @@ from drivers.camera_http import HttpCamera, HttpOptions
 from drivers.plc_modbus import ModbusOptions, ModbusPlc
 from edge.domain import Command
 from edge.errors import DeviceError, LinkError
-from sims.camera_server import Camera, CameraServer
+from sims.camera import Camera
+from sims.camera_server import CameraServer
 from sims.line import Line, PartTruth
 from sims.live_line import LiveLine
 from sims.parts import make_parts
@@ -260,6 +261,27 @@ def test_the_picture_shows_the_part_that_is_there():
         assert brightness(get(r)[2]) > empty + 10.0
 
 
+def test_a_picture_drawn_ahead_shows_what_drawing_at_once_shows():
+    with rig(n=2) as r:
+        camera = r.camera.camera
+        camera.prepare(range(2))
+        arrived = threading.Event()
+        r.live.on_arrival(lambda _: arrived.set())
+        r.live.start()
+        while r.live.expect(camera.view_mm, 0, 2.0) is None:
+            camera.snapshot()
+        camera.prepare(range(1))
+        assert arrived.wait(5.0)
+        picture = camera.snapshot()
+        quick, slow = (
+            cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE).astype(np.int16)
+            for jpeg in (picture.jpeg, camera.again(picture.frame_no))
+        )
+        difference = np.abs(cv2.blur(quick, (3, 3)) - cv2.blur(slow, (3, 3)))[:, 30:-30]
+        assert np.percentile(difference, 99) < 25
+        assert difference.mean() < 4.0
+
+
 def test_a_frozen_camera_repeats_itself_and_recovers():
     with rig() as r:
         first = get(r)
@@ -313,7 +335,7 @@ def test_the_real_drivers_run_a_part_through():
         r.live.start()
         beat, sent = 0, 0
         while not r.live.wait_empty(0.001):
-            plc.beat(beat := beat + 1)
+            plc.beat(beat := beat + 1, ready=True)
             status = plc.read(0.5)
             if (part_no := status.values["part_no"]) != last:
                 last, sent = part_no, sent + 1

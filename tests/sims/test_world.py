@@ -119,6 +119,21 @@ def test_an_exposure_shows_the_part_where_it_is_now():
     assert World(belt, Lamp(), 1, seed=0).expose(160.0).parts == ()
 
 
+def test_what_is_expected_is_what_comes():
+    world = World(Belt(speed_jitter_pct=0.0), Lamp(wander_pct=0.0), 3, seed=0)
+    assert world.expect(160.0, 0, 0.0) is None  # not in sight yet
+    for _ in range(40):
+        world.step(DT_S, gate=False, run=True)
+    coming = world.expect(160.0, 0, 2.5)
+    assert coming is not None
+    while (now := dict(world.expose(160.0).parts).get(0, -1e9)) < 2.5 - 1e-9:
+        world.step(DT_S, gate=False, run=True)
+    assert now == pytest.approx(2.5)
+    assert coming == world.expose(160.0)
+    world.step(DT_S, gate=False, run=True)
+    assert world.expect(160.0, 0, 2.5) is None  # past
+
+
 def test_light_drifts_to_where_it_was_sent_and_stays():
     world = World(Belt(), Lamp(), 1, seed=0)
     world.age_light(0.5, within_s=0.1)
