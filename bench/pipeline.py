@@ -1,0 +1,209 @@
+"""Frames a second from a video file, beside bare ``session.run`` with the same model, everything in one run.
+
+``bare``      one thread, preallocated input, nothing before or after: 1.0 by definition
+``serial``    what a tutorial writes: read, blobFromImage, run, NMSBoxes, one after the other
+``pipeline``  capture thread and inference workers of the agent, every frame, findings out in order
+``daemon``    the whole agent: the same, with core, verdicts and journal
+``peer``      with ``--peer``: Ultralytics' own predictor in another virtual environment, told its python
+
+Kinds take turns in short slices, several rounds; ratios are of medians. Usage: python bench/pipeline.py [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import subprocess
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import figures
+import material
+import numpy as np
+from figures import Row, median
+
+from drivers.camera_opencv import OpenCvCamera, OpenCvOptions
+from edge.config import load_agent
+from edge.core.backoff import Backoff
+from edge.events import Inferred
+from edge.models.loading import load
+from edge.models.predictor import Predictor
+from edge.shell.agent import Agent
+from edge.shell.capture import CaptureThread
+from edge.shell.engine import Engine
+from edge.shell.framestore import FrameStore
+from edge.shell.infer import Infer, Route
+
+SETTLE_FRAMES = 8
+SCORE, IOU = 0.25, 0.45
+Slice = Callable[[float], float]
+"""Run for so many seconds; frames a second."""
+
+
+def bare(model: Any) -> Slice:
+    name, shape = material.input_of(model)
+    blob = np.random.default_rng(1).random(shape, np.float32)
+
+    def run(seconds: float) -> float:
+        n, began = 0, time.perf_counter()
+        while time.perf_counter() - began < seconds:
+            model.run(None, {name: blob})
+            n += 1
+        return n / (time.perf_counter() - began)
+
+    return run
+
+
+def serial(model: Any, video: Path) -> Slice:
+    name, shape = material.input_of(model)
+
+    def run(seconds: float) -> float:
+        capture = cv2.VideoCapture(str(video))
+        n, began = 0, time.perf_counter()
+        while time.perf_counter() - began < seconds:
+            found, frame = capture.read()
+            if not found:
+                capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
+                continue
+            blob = cv2.dnn.blobFromImage(frame, 1 / 255, shape[:1:-1], swapRB=True)
+            rows = model.run(None, {name: blob})[0][0].T
+            scores = rows[:, 4:].max(axis=1)
+            rows, scores = rows[scores >= SCORE], scores[scores >= SCORE]
+            boxes = np.hstack([rows[:, :2] - rows[:, 2:4] / 2, rows[:, 2:4]])
+            cv2.dnn.NMSBoxesBatched(boxes.tolist(), scores.tolist(), rows[:, 4:].argmax(axis=1).tolist(), SCORE, IOU)
+            n += 1
+        took = time.perf_counter() - began
+        capture.release()
+        return n / took
+
+    return run
+
+
+def pipeline(predictor: Predictor, video: Path, workers: int) -> Slice:
+    def run(seconds: float) -> float:
+        store, crashes, failed = FrameStore(), [], []
+
+        def post(event: Any) -> None:
+            if isinstance(event, Inferred):
+                store.release(event.ref)  # as the core says of a part that passed
+            elif "Failed" in type(event).__name__:
+                failed.append(event)
+
+        infer = Infer(
+            [Engine("m", predictor, workers)], {"": Route("m")}, store=store, post=post, on_crash=crashes.append
+        )
+        camera = OpenCvCamera("camera", OpenCvOptions(str(video), loop=True))
+        backoff = Backoff(0.1, 1.0, np.random.default_rng(1))
+        capture = CaptureThread(
+            "camera", camera, infer, post, crashes.append, backoff, deliver="every", finite=camera.finite
+        )
+        infer.start()
+        infer.wait_warm(60)
+        capture.start()
+        try:
+            rate = frames_per_s(infer, seconds)
+            assert not failed, failed
+        finally:
+            capture.stop()
+            infer.stop()
+            capture.join()
+            infer.join()
+        assert not crashes, crashes
+        return rate
+
+    return run
+
+
+def daemon(settings: Path) -> Slice:
+    def run(seconds: float) -> float:
+        agent = Agent(load_agent(settings), lambda *_: None)
+        core = threading.Thread(target=agent.run)
+        try:
+            assert agent.start(), "the model did not answer"
+            core.start()
+            return frames_per_s(agent.shells.infer, seconds)
+        finally:
+            agent.stop("measured")
+            core.join()
+            agent.close()
+
+    return run
+
+
+def frames_per_s(infer: Infer, seconds: float) -> float:
+    """From the first settled frame on, counted by answers."""
+    tick, end = threading.Event(), time.monotonic() + 30
+    while infer.answered < SETTLE_FRAMES and time.monotonic() < end:
+        tick.wait(0.005)
+    n, began = infer.answered, time.perf_counter()
+    tick.wait(seconds)
+    return (infer.answered - n) / (time.perf_counter() - began)
+
+
+class Peer:
+    """A child that has everything loaded and waits for slices to run."""
+
+    def __init__(self, python: Path, threads: int, made: material.Material) -> None:
+        script = Path(__file__).with_name("peer_ultralytics.py")
+        command = [str(python), str(script), str(made.model), str(made.video), str(threads)]
+        self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self(1.0)
+
+    def __call__(self, seconds: float) -> float:
+        print(seconds, file=self._child.stdin, flush=True)
+        for line in self._child.stdout or ():
+            if line.startswith("{"):  # it says other things, too
+                return float(json.loads(line)["fps"])
+        raise RuntimeError("the peer ended")
+
+    def close(self) -> None:
+        self._child.communicate()
+
+
+def measure(args: argparse.Namespace, folder: Path) -> list[Row]:
+    made = material.make(folder, args.model, args.video)
+    model, predictor = material.session(made.model), load(made.model, cache=folder / "guard")
+    kinds: dict[str, Slice] = {
+        "bare": bare(model),
+        "pipeline, 1 worker": pipeline(predictor, made.video, 1),
+        "pipeline, 2 workers": pipeline(predictor, made.video, 2),
+        "serial": serial(model, made.video),
+        "daemon, 1 worker": daemon(material.settings(made, folder / "d1")),
+        "daemon, 2 workers": daemon(material.settings(made, folder / "d2", workers=2)),
+    }
+    with contextlib.ExitStack() as peers:
+        for threads in (1, 2) if args.peer else ():
+            child = peers.enter_context(contextlib.closing(Peer(args.peer, threads, made)))
+            kinds[f"peer, {threads} threads"] = child
+        seen: dict[str, list[float]] = defaultdict(list)
+        for _ in range(args.rounds):
+            for name, run in kinds.items():
+                seen[name].append(run(args.seconds))
+    fps = {name: median(values) for name, values in seen.items()}
+    return [*rows(fps), *(Row(name, value, unit="frames/s") for name, value in fps.items())]
+
+
+def rows(fps: dict[str, float]) -> list[Row]:
+    limits = {"pipeline, 1 worker": 0.95, "daemon, 1 worker": 0.95, "pipeline, 2 workers": 1.55}
+    limits["daemon, 2 workers"] = 1.55
+    base = fps["bare"]
+    found = [Row(f"{name} / bare", fps[name] / base, limits.get(name), least=True) for name in fps if name != "bare"]
+    for threads, limit in ((1, 1.15), (2, 1.3)):
+        if f"peer, {threads} threads" in fps:
+            workers = f"{threads} worker{'s' * (threads > 1)}"
+            ratio = fps[f"daemon, {workers}"] / fps[f"peer, {threads} threads"]
+            found.append(Row(f"daemon, {workers} / peer, {threads} threads", ratio, limit, least=True))
+    return found
+
+
+if __name__ == "__main__":
+    options = figures.parser(__doc__)
+    options.add_argument("--seconds", type=float, default=2.0, help="of each slice")
+    options.add_argument("--peer", type=Path, metavar="PYTHON", help="a python that has Ultralytics")
+    figures.main(measure, options.parse_args())
