@@ -88,4 +88,6 @@ class Retention:
 
 def _vacuum(connection: Connection) -> None:
     """Return some freed pages to the disk; the rest is used again."""
-    connection.exec_driver_sql("PRAGMA incremental_vacuum(1000)").fetchall()
+    raw = connection.connection.driver_connection
+    assert raw is not None
+    raw.execute("PRAGMA incremental_vacuum(1000)").fetchall()  # it goes one page a step: only fetching runs it on

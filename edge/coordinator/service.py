@@ -153,19 +153,19 @@ class _Once:
 def load_keys(folder: Path) -> dict[str, bytes]:
     """``<agent>.key`` files of a folder: HMAC keys as text or bytes, surrounding white space dropped.
 
-    Raises ConfigError KEYS_UNREADABLE, and KEY_TOO_OPEN for a file that others may read (mode must be 0600 or less).
+    Raises ConfigError SECRET_UNREADABLE, and SECRET_EXPOSED for a file that others may read (mode must be 0600 or less).
     """
     keys = {}
     try:
         for file in sorted(folder.glob("*.key")):
             mode = file.stat().st_mode & 0o077
             if mode:
-                raise ConfigError("KEY_TOO_OPEN", f"{file} may be read by others", hint=f"chmod 600 {file}")
+                raise ConfigError("SECRET_EXPOSED", f"{file} may be read by others", hint=f"chmod 600 {file}")
             with file.open("rb") as stream:
                 key = stream.read(MAX_KEY_BYTES).strip()
             if not key:
-                raise ConfigError("KEY_EMPTY", f"{file} holds no key")
+                raise ConfigError("SECRET_EMPTY", f"{file} holds no key")
             keys[file.stem] = key
     except OSError as error:
-        raise ConfigError("KEYS_UNREADABLE", f"the keys in {folder} cannot be read", error.strerror or "") from error
+        raise ConfigError("SECRET_UNREADABLE", f"the keys in {folder} cannot be read", error.strerror or "") from error
     return keys
