@@ -97,6 +97,8 @@ def _call(app: Any, prog: str, args: list[str]) -> int:
     import typer
 
     command = typer.main.get_command(app)
+    # Completion would be installed for `jidoka NAME`, which no shell looks up.
+    command.params = [one for one in command.params if one.name not in {"install_completion", "show_completion"}]
     try:
         result = command(args=args, prog_name=prog, standalone_mode=False)
     except typer.Abort:
