@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, assert_never
 
 import numpy as np
@@ -30,17 +31,24 @@ class Geometry(Struct, frozen=True):
 
     def to_frame(self, xyxy: NDArray[Any]) -> Floats:
         """Boxes ``(n, 4)`` in input pixels to float32 boxes in frame pixels, clipped to the frame."""
-        boxes = np.empty((len(xyxy), 4), np.float32)
-        x, y = xyxy[:, 0::2], xyxy[:, 1::2]
-        np.clip((x - self.offset_x) / self.scale_x, 0, self.frame_width_px, out=boxes[:, 0::2])
-        np.clip((y - self.offset_y) / self.scale_y, 0, self.frame_height_px, out=boxes[:, 1::2])
+        scale, offset, size = _vectors(self)
+        boxes = ((xyxy - offset) / scale).astype(np.float32)
+        np.maximum(boxes, 0, out=boxes)
+        np.minimum(boxes, size, out=boxes)
         return boxes
 
     def to_input(self, xyxy: NDArray[Any]) -> Floats:
         """Boxes ``(n, 4)`` in frame pixels to input pixels, not clipped."""
-        scale = np.array([self.scale_x, self.scale_y] * 2, np.float32)
-        offset = np.array([self.offset_x, self.offset_y] * 2, np.float32)
-        return (np.asarray(xyxy, np.float32) * scale + offset).astype(np.float32)
+        scale, offset, _ = _vectors(self)
+        return (np.asarray(xyxy, np.float64) * scale + offset).astype(np.float32)
+
+
+@lru_cache(maxsize=64)
+def _vectors(geometry: Geometry) -> tuple[NDArray[np.float64], NDArray[np.float64], Floats]:
+    """Scale, offset and frame size for x, y, x, y."""
+    scale = np.array([geometry.scale_x, geometry.scale_y] * 2)
+    offset = np.array([geometry.offset_x, geometry.offset_y] * 2)
+    return scale, offset, np.array([geometry.frame_width_px, geometry.frame_height_px] * 2, np.float32)
 
 
 def fit(spec: InputSpec, frame_width_px: int, frame_height_px: int) -> Geometry:

@@ -8,9 +8,10 @@ that passed the threshold.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,16 +35,25 @@ Outputs = Mapping[str, NDArray[Any]]
 
 Shape = tuple[int, ...]
 
+_ONE = np.float32(1.0)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Context:
-    """What decoding needs besides the outputs. ``limits``: score threshold a label, float32 ``(C,)``."""
+    """What decoding needs besides the outputs.
+
+    ``limits``: score threshold a label, float32 ``(C,)``; ``lowest`` is the lowest of them.
+    """
 
     geometry: Geometry
     labels: tuple[str, ...]
     thresholds: Thresholds
     limits: NDArray[np.float32]
     mm_per_px: float | None = None
+    lowest: np.float32 = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lowest", self.limits.min())
 
 
 def limits_of(labels: tuple[str, ...], thresholds: Thresholds) -> NDArray[np.float32]:
@@ -87,23 +97,26 @@ def decode_yolov8(_head: HeadSpec, output: NDArray[np.float32], context: Context
     """``(1, 4 + C, N)``: threshold, boxes of what is left, suppression."""
     columns = output[0]
     # The maximum over classes sends nearly all columns away before anything else is computed.
-    best = columns[4:].max(axis=0)
-    candidates = np.flatnonzero(best >= context.limits.min())
+    best = np.asarray(cv2.reduce(columns[4:], 0, cv2.REDUCE_MAX), np.float32)[0]
+    candidates = (best >= context.lowest).nonzero()[0]
     scores = best[candidates]
     picked = columns.take(candidates, axis=1)
     label_ids = picked[4:].argmax(axis=0)
-    half = picked[2:4] / 2
-    xyxy = np.concatenate([picked[:2] - half, picked[:2] + half]).T
-    keep = np.flatnonzero((scores >= context.limits[label_ids]) & np.isfinite(xyxy).all(axis=1))
-    xyxy, scores, label_ids = xyxy[keep], scores[keep], label_ids[keep]
-    kept = suppress(xyxy, scores, label_ids, context.thresholds.iou)
-    return _detections(xyxy[kept], scores[kept], label_ids[kept], context)
+    xywh = picked[:4].T.copy()
+    keep = np.isfinite(xywh).all(axis=1) & (scores >= context.limits[label_ids])
+    if not keep.all():
+        xywh, scores, label_ids = xywh[keep], scores[keep], label_ids[keep]
+    xywh[:, :2] -= xywh[:, 2:] * np.float32(0.5)
+    kept = suppress(xywh, scores, label_ids, context.thresholds.iou)
+    xyxy = xywh[kept]
+    xyxy[:, 2:] += xyxy[:, :2]
+    return _detections(xyxy, scores[kept], label_ids[kept], context)
 
 
 def decode_end2end(_head: HeadSpec, output: NDArray[np.float32], context: Context) -> Prediction:
     """``(1, N, 6)``: threshold and sort. Rows with a class the labels do not name are dropped."""
     rows = output[0]
-    rows = rows[(rows[:, 4] >= context.limits.min()) & np.isfinite(rows).all(axis=1)]
+    rows = rows[(rows[:, 4] >= context.lowest) & np.isfinite(rows).all(axis=1)]
     rows = rows[(rows[:, 5] >= 0) & (rows[:, 5] < len(context.labels))]
     label_ids = rows[:, 5].astype(np.int64)
     keep = np.flatnonzero(rows[:, 4] >= context.limits[label_ids])
@@ -186,19 +199,22 @@ def _detections(
     """Sorted boxes in input pixels to a prediction; boxes that lie wholly in the padding are gone."""
     geometry = context.geometry
     boxes = geometry.to_frame(xyxy)
-    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    keep = np.flatnonzero((areas > 0) & (boxes[:, 2] > boxes[:, 0]))
-    found, keep = len(keep), keep[: context.thresholds.max_detections]
+    sides = boxes[:, 2:] - boxes[:, :2]
+    areas = sides[:, 0] * sides[:, 1]
+    found = np.flatnonzero(sides.min(axis=1) > 0)
+    keep = found[: context.thresholds.max_detections]
+    if len(keep) < len(boxes):
+        boxes, scores, label_ids, areas = boxes[keep], scores[keep], label_ids[keep], areas[keep]
     return Prediction(
         "detect",
         context.labels,
         geometry.frame_width_px,
         geometry.frame_height_px,
-        boxes[keep],
-        np.minimum(scores[keep], np.float32(1.0)),
-        label_ids[keep],
-        areas[keep],
-        dropped=found - len(keep),
+        boxes,
+        np.minimum(scores, _ONE),
+        label_ids,
+        areas,
+        dropped=len(found) - len(keep),
         mm_per_px=context.mm_per_px,
     )
 

@@ -13,20 +13,20 @@ MAX_CANDIDATES = 3000
 
 
 def suppress(
-    xyxy: NDArray[Any], scores: NDArray[np.float32], label_ids: NDArray[np.int64], iou: float
+    xywh: NDArray[Any], scores: NDArray[np.float32], label_ids: NDArray[np.int64], iou: float
 ) -> NDArray[np.int64]:
     """Indices of the rows that stay, highest score first.
 
-    ``xyxy`` float ``(n, 4)``, ``scores`` ``(n,)``, ``label_ids`` ``(n,)``. Greedy, per label: a box goes when its
-    intersection over union with a likelier one that stays is above ``iou``.
+    ``xywh`` float ``(n, 4)``: left, top, width, height; ``scores`` ``(n,)``, ``label_ids`` ``(n,)``. Greedy, per
+    label: a box goes when its intersection over union with a likelier one that stays is above ``iou``.
     """
-    order = np.argsort(-scores, kind="stable")[:MAX_CANDIDATES]
-    if len(order) < 2:  # noqa: PLR2004  (nothing to compare)
-        return order
-    boxes = xyxy[order].astype(np.float64)
-    boxes[:, 2:] -= boxes[:, :2]
+    if len(scores) < 2:  # noqa: PLR2004  (nothing to compare)
+        return np.arange(len(scores))
+    if len(scores) > MAX_CANDIDATES:
+        best = np.argsort(-scores, kind="stable")[:MAX_CANDIDATES]
+        return best[suppress(xywh[best], scores[best], label_ids[best], iou)]
     # Its own score threshold is strict and would drop a score of 0; ours was applied before.
     # The stubs want lists; arrays are taken as they are and cost a fifth.
     batched: Any = cv2.dnn.NMSBoxesBatched
-    kept = batched(boxes, scores[order], label_ids[order].astype(np.int32), -1.0, iou)
-    return order[np.asarray(kept, np.int64)]
+    kept = batched(xywh.astype(np.float64), scores, label_ids.astype(np.int32), -1.0, iou)
+    return np.asarray(kept, np.int64)

@@ -33,13 +33,13 @@ def test_keeps_what_the_double_loop_keeps(n, classes, iou, seed):
     corner = rng.uniform(-20, 100, (n, 2))
     boxes = np.concatenate([corner, corner + rng.uniform(1, 60, (n, 2))], axis=1).astype(np.float32)
     scores, labels = rng.permutation(n).astype(np.float32) / max(n, 1), rng.integers(0, classes, n)
-    kept = suppress(boxes, scores, labels, iou)
+    kept = suppress(np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1), scores, labels, iou)
     assert kept.tolist() == plain(boxes.astype(float).tolist(), scores.tolist(), labels.tolist(), iou)
 
 
 def test_of_endless_candidates_the_likeliest_are_looked_at():
     n = MAX_CANDIDATES + 500
     corner = np.arange(n, dtype=np.float32)[:, None] * np.array([[10, 0]], np.float32)
-    boxes = np.concatenate([corner, corner + 5], axis=1)
+    boxes = np.concatenate([corner, np.full_like(corner, 5)], axis=1)
     kept = suppress(boxes, np.linspace(0, 1, n, dtype=np.float32), np.zeros(n, np.int64), 0.5)
     assert kept.tolist() == list(range(n - 1, 499, -1))
