@@ -10,7 +10,7 @@ from typing import Final
 
 import sqlalchemy as sa
 from msgspec import Struct
-from sqlalchemy import Connection, Engine, Table
+from sqlalchemy import Engine, Table
 
 from edge.coordinator import schema, sql
 
@@ -81,13 +81,14 @@ class Retention:
         return len(ids)
 
     def _give_back(self) -> None:
-        if self._engine.dialect.name == "sqlite":
-            with sql.writing(self._engine) as connection:
-                _vacuum(connection)
-
-
-def _vacuum(connection: Connection) -> None:
-    """Return some freed pages to the disk; the rest is used again."""
-    raw = connection.connection.driver_connection
-    assert raw is not None
-    raw.execute("PRAGMA incremental_vacuum(1000)").fetchall()  # it goes one page a step: only fetching runs it on
+        """Return some freed pages to the disk; the rest is used again."""
+        if self._engine.dialect.name != "sqlite":
+            return
+        with sql.told(self._engine):
+            connection = self._engine.raw_connection()
+            try:
+                # It frees one page a step, and sqlite3's execute() steps once; executescript() runs it to its end.
+                assert connection.driver_connection is not None
+                connection.driver_connection.executescript("PRAGMA incremental_vacuum(1000)")
+            finally:
+                connection.close()
