@@ -77,21 +77,25 @@ class Camera:
             self.last = Picture(self._frame_no, captured_ns, jpeg)
             return self.last
 
-    def prepare(self, indices: range) -> None:
-        """Get ready for these parts: find their defects' boxes, and draw the picture of the first that comes."""
+    def prepare(self, indices: range, coming: int | None = None) -> None:
+        """Find these parts' defects' boxes (which draws the parts), and draw the picture of the one ``coming`` next."""
         for index in indices:
             if 0 <= index < len(self._parts):
                 with self._lock:
                     self.boxes[index] = self._scene.boxes([(self._parts[index], self.view_mm / 2)])
-        first = next((index for index in indices if 0 <= index < len(self._parts)), None)
-        coming = None if first is None else self._live.expect(self.view_mm, first, EXPECTED_OFFSET_MM)
-        if first is None or coming is None:
+        expected = None if coming is None else self._live.expect(self.view_mm, coming, EXPECTED_OFFSET_MM)
+        if coming is None or expected is None:
             return
         with self._lock:
-            light = self._light(coming, dark=False)
-            self._ahead = _Ahead(
-                first, EXPECTED_OFFSET_MM / self.spec.mm_per_px, light, self._render(coming, light, first)
-            )
+            light = self._light(expected, dark=False)
+            offset_px = EXPECTED_OFFSET_MM / self.spec.mm_per_px
+            self._ahead = _Ahead(coming, offset_px, light, self._render(expected, light, coming))
+
+    def warm(self) -> None:
+        """Draw once, unseen: the first picture of a lamp takes longer."""
+        with self._lock:
+            exposure, _ = self._live.expose(self.view_mm)
+            self._draw(exposure, 0, dark=False)
 
     def again(self, frame_no: int) -> bytes:
         """The picture of an exposure that was made, drawn again (JPEG); without what broke the camera then."""
@@ -119,7 +123,7 @@ class Camera:
     def _shifted(self, exposure: Exposure, light: Light) -> U8 | None:
         """The picture drawn ahead, moved to where the part really is; None if there is none that fits."""
         ahead = self._ahead
-        if ahead is None or ahead.light != light:
+        if ahead is None or not _alike(ahead.light, light):
             return None
         offset_mm = dict(exposure.parts).get(ahead.index)
         if offset_mm is None:
@@ -131,3 +135,8 @@ class Camera:
         width = self.spec.width_px
         moved = ahead.image[:, right : width - left]
         return cast("U8", cv2.copyMakeBorder(moved, 0, 0, left, right, cv2.BORDER_REPLICATE))
+
+
+def _alike(one: Light, other: Light) -> bool:
+    """The same light, but for a step of brightness that the sensor's noise hides."""
+    return one.drift == other.drift and abs(one.gain - other.gain) < 0.011

@@ -50,6 +50,7 @@ class CameraServer:
     def start(self) -> None:
         """Listen. Raises LinkError PORT_TAKEN."""
         self.camera.prepare(range(2))
+        self.camera.warm()
         self._ahead.start()
         self._open()
 
@@ -122,8 +123,8 @@ class CameraServer:
                 self._arrived.wait_for(lambda: self._stopped or self._next + 1 >= self._drawn)
                 if self._arrived.wait_for(lambda: self._stopped, self.camera.spec.prepare_after_s):
                     return
-                upto = self._next + 2
-            self.camera.prepare(range(self._drawn, upto))
+                coming, upto = self._next, self._next + 2
+            self.camera.prepare(range(self._drawn, upto), coming)
             self._drawn = max(self._drawn, upto)
 
 

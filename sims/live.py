@@ -130,8 +130,8 @@ def _build(
     network.start()
     stack.callback(network.stop)
     http = free_port()
-    arguments = ["coordinator", "--broker", f"{broker.host}:{broker.port}", "--db", str(work / "ledger.db")]
-    arguments += ["--http", f"127.0.0.1:{http}", "--site", SITE, "--json"]
+    arguments = ["coordinator", "--broker", f"mqtt://{broker.host}:{broker.port}", "--db", str(work / "ledger.db")]
+    arguments += ["--data", str(work / "coordinator"), "--http", f"127.0.0.1:{http}", "--site", SITE, "--json"]
     coordinator = Daemon("coordinator", arguments, work / "coordinator.log", work)
     stack.callback(coordinator.stop)
     coordinator.start()

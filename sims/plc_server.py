@@ -23,7 +23,7 @@ from sims.plc import Registers
 UNIT = 1
 RESULT_PART_NO, RESULT_CODE, HEARTBEAT_AGENT, LINE_STOP, AGENT_READY = range(100, 105)
 REJECT_COIL, STOP_COIL = 0, 1
-_FC_READ_COILS, _FC_READ_INPUTS = 1, 2
+_FC_COILS, _FC_READ_INPUTS = frozenset({1, 5, 15}), 2
 _START_TIMEOUT_S = 5.0
 
 Health = Literal["ok", "gone", "frozen"]
@@ -130,11 +130,11 @@ class PlcServer:
             await self._thawed.wait()
         self.requests += 1
         if values is not None:
-            if function in {5, 15}:
+            if function in _FC_COILS:
                 self._take_coils(dict(enumerate(values, address)))
             else:
                 self._take_words(dict(enumerate(values, address)))
-        elif function == _FC_READ_COILS:
+        elif function in _FC_COILS:  # also asked after a write, for the echo
             self._live.with_registers(lambda regs: _put_coils(regs, words))
         elif function == _FC_READ_INPUTS:
             self._live.with_registers(lambda regs: _put_inputs(regs, words))

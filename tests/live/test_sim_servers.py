@@ -178,7 +178,8 @@ def test_trigger_bit_and_reject_coil():
             bit = bool(bus.ask(struct.pack(">BHH", 2, 0, 1))[2] & 1)
             if bit and not was:
                 pulses.append(time.monotonic())
-                bus.ask(struct.pack(">BHH", 5, 0, 0xFF00 if len(pulses) == 2 else 0))
+                order = struct.pack(">BHH", 5, 0, 0xFF00 if len(pulses) == 2 else 0)
+                assert bus.ask(order) == order  # the echo, as the standard says
             elif was and not bit:
                 bus.ask(struct.pack(">BHH", 5, 0, 0))
             was = bit
@@ -270,7 +271,7 @@ def test_a_picture_drawn_ahead_shows_what_drawing_at_once_shows():
         r.live.start()
         while r.live.expect(camera.view_mm, 0, 2.0) is None:
             camera.snapshot()
-        camera.prepare(range(1))
+        camera.prepare(range(1), coming=0)
         assert arrived.wait(5.0)
         picture = camera.snapshot()
         quick, slow = (
