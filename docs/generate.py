@@ -119,6 +119,7 @@ def statuses() -> str:
         Exit.LINK: "broker, network port, TLS",
         Exit.STORE: "journal, ledger, disk",
         Exit.BUG: "a defect of ours",
+        Exit.AGAIN: "start it again: asked for by `restart`, done by the service manager",
         Exit.INTERRUPTED: "Ctrl-C",
     }
     return "\n".join(["| status | meaning |", "|---|---|", *(f"| {int(one)} | {says[one]} |" for one in Exit)])
