@@ -26,7 +26,7 @@ from edge.topics import MAX_PACKET_BYTES, MAX_RECORD_BYTES, ROOT, TABLE, WINDOW_
 
 DOCS = Path(__file__).resolve().parent
 ROOT_DIR = DOCS.parent
-BLOCK = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(\n<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def topics_table() -> str:
@@ -205,7 +205,7 @@ def documents() -> Iterator[tuple[Path, str]]:
     yield DOCS / "asyncapi.json", asyncapi()
     for path in sorted(DOCS.rglob("*.md")):
         text = path.read_text(encoding="utf-8")
-        yield path, BLOCK.sub(lambda block: block[1] + BLOCKS[block[2]]() + block[3], text)
+        yield path, BLOCK.sub(lambda block: block[1] + BLOCKS[block[2]]() + "\n" + block[3], text)
 
 
 def main(args: list[str]) -> int:
