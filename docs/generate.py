@@ -19,7 +19,7 @@ from reference import doc, fields, settings
 
 import edge.errors
 from edge.core.policy import LabelRule, ThresholdOptions
-from edge.domain import KINDS
+from edge.domain import KINDS, Finding, ModelRef, Reason
 from edge.errors import Exit
 from edge.messages import Evidence, Latency
 from edge.topics import MAX_PACKET_BYTES, MAX_RECORD_BYTES, ROOT, TABLE, WINDOW_BYTES, WINDOW_RECORDS, Row
@@ -61,7 +61,7 @@ def messages() -> str:
     for row in TABLE:
         kinds += [one for one in (row.message, *row.records) if one not in kinds]
     parts = []
-    for kind in [*kinds, Latency]:
+    for kind in [*kinds, Finding, Reason, ModelRef, Latency]:
         tag = kind.__struct_config__.tag
         tagged = f"`t` is `{tag!r}`. ".replace("'", '"') if tag else ""
         parts.append(f"### {kind.__name__}\n\n{tagged}{doc(kind)}\n\n{fields(kind)}")
