@@ -170,7 +170,7 @@ def _serve(options: Any, http: str, *, insecure: bool, as_json: bool) -> None:
         service = Coordinator(options, lambda level, code, text: log(level, code, text, {}))  # type: ignore[arg-type]
         stack.callback(service.desk.dispose)
         stack.callback(service.close)
-        _stop_on_signals(service)
+        _stop_on_signals(service, stack)
         epoch = service.wait_for_lease()
         if not epoch:
             return
@@ -190,6 +190,14 @@ def _tell(ready: dict[str, str], *, as_json: bool) -> None:
     sys.stdout.flush()
 
 
-def _stop_on_signals(service: Coordinator) -> None:
+def _stop_on_signals(service: Coordinator, stack: contextlib.ExitStack) -> None:
+    """The first signal asks for an orderly end; a second one, while that takes too long, does what it always does."""
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda got, _frame: service.stop(signal.Signals(got).name))
+        before = signal.getsignal(number)
+
+        def stop(got: int, _frame: object, before: Any = before) -> None:
+            signal.signal(got, before)
+            service.stop(signal.Signals(got).name)
+
+        signal.signal(number, stop)
+        stack.callback(signal.signal, number, before)

@@ -48,8 +48,8 @@ class Coordinator:
         self._options = options
         self._say = say
         self._stopping = False
-        self.desk = Desk()
         self.ledger = SqlLedger(options.ledger_url)
+        self.desk = Desk()
         self.ledger.holder = lease.holder_name()
         self.retention = Retention(self.ledger.engine, options.limits)
         self.carrier: Carrier | None = None
