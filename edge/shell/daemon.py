@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+import cv2
+
 from edge.config import load_agent
 from edge.shell.agent import Agent
 from edge.shell.assemble import check_labels
@@ -45,6 +47,7 @@ class Signals:
 
 def run_agent(file: Path, *, forget_remote: bool, note: Callable[[str], None]) -> int:
     """Run until told to stop; returns the exit status. Raises JidokaError for what cannot start."""
+    cv2.setNumThreads(1)  # the threads of this house are named; OpenCV's own pool only adds context switches
     loaded = load_agent(file)
     signals = Signals()
     try:
