@@ -14,6 +14,7 @@ from edge.config import AgentConfig, load_agent, parse_toml
 from edge.config.check import MAX_TOML_BYTES, checked
 from edge.errors import ConfigError
 
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 GOOD = """\
 [agent]
 id = "cell-1"
@@ -58,6 +59,11 @@ def test_good_settings_are_taken(tmp_path: Path) -> None:
     assert loaded.device_options["plc"].host == "127.0.0.1"
     assert loaded.policies["default"][1].labels["scratch"].min_score == 0.6
     assert loaded.path("models/x") == tmp_path / "models/x"
+
+
+@pytest.mark.parametrize("name", ["video-counter", "photo-check"])
+def test_the_examples_are_good_settings(name) -> None:
+    assert load_agent(EXAMPLES / name / "agent.toml").config.agent.id == name
 
 
 @pytest.mark.parametrize(
