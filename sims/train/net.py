@@ -34,6 +34,9 @@ class SurfaceNet(nn.Module):
         self.join1 = nn.Sequential(nn.Conv2d(c + b, b, 1), _block(b, b))
         self.join0 = nn.Sequential(nn.Conv2d(b + a, a, 1), _block(a, a))
         self.head = nn.Conv2d(a, 1 + kinds, 1)
+        # begin by expecting background, which is nearly everything: else the first hundreds of steps only learn that
+        nn.init.zeros_(self.head.bias)
+        nn.init.constant_(self.head.bias[:1], 4.0)
 
     def forward(self, grey: Tensor) -> Tensor:
         """Logits; apply softmax over channels for probabilities."""

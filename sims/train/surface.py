@@ -1,7 +1,7 @@
 """Train the demo's model on rendered parts and write its bundle: ``python -m sims.train.surface --out DIR``.
 
 Needs the extra ``train``. Seeded: the same seed, samples, steps and threads give the same weights on the same machine
-(floating-point sums differ between machines). About 20 minutes on two cores with the defaults.
+(floating-point sums differ between machines). About half an hour on two cores with the defaults.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Plan:
 
     seed: int = 1
     samples: int = 8000
-    steps: int = 1500
-    minutes: float = 30.0
+    steps: int = 2400
+    minutes: float = 40.0
     threads: int = 2
 
 
@@ -141,7 +141,7 @@ def train(plan: Plan, console: Console) -> SurfaceNet:
             spent = (time.monotonic() - begun) / 60.0
             progress_share = max(step / plan.steps, spent / plan.minutes)
             bar.update(task, completed=progress_share)
-            if step % 100 == 0 or progress_share >= 1.0:
+            if step % 200 == 0 or progress_share >= 1.0:
                 checked, right, false = validate(net, fixed)
                 console.print(
                     f"step {step}, {spent:.1f} min: loss {float(loss):.4f}, validation {checked:.4f}, "
@@ -152,8 +152,8 @@ def train(plan: Plan, console: Console) -> SurfaceNet:
 
 def main(
     out: Annotated[Path, typer.Option(help="Folder of the bundle to write.")],
-    minutes: Annotated[float, typer.Option(help="Training ends after so many minutes at the latest.")] = 30.0,
-    steps: Annotated[int, typer.Option(help="Training ends after so many steps.")] = 1500,
+    minutes: Annotated[float, typer.Option(help="Training ends after so many minutes at the latest.")] = 40.0,
+    steps: Annotated[int, typer.Option(help="Training ends after so many steps.")] = 2400,
     samples: Annotated[int, typer.Option(help="Rendered samples to learn from.")] = 8000,
     seed: Annotated[int, typer.Option(help="Of samples, weights and order.")] = 1,
     threads: Annotated[int, typer.Option(help="Threads, and processes for rendering.")] = 2,
