@@ -254,11 +254,12 @@ def _scored(
         for frame_no, exposure in camera.exposures.items()
         for index, offset_mm in exposure.parts
     }
+    in_view_px = (scenario.camera.width_px - scenario.belt.part_length_mm / mm_per_px) / 2
     data_dir = work / str(scenario.agent.get("agent", {}).get("data_dir", "agent-data"))
     committed = journal_heads(data_dir / "journal")
     ledger = LedgerView(work / "ledger.db")
     try:
-        story.outcomes = judge(facts, truth, ledger.rows(), offsets, origin_utc_ms)
+        story.outcomes = judge(facts, truth, ledger.rows(), offsets, origin_utc_ms, in_view_px)
         result = score(story.outcomes, ledger.streams(committed))
         story.evidence = ledger.evidence()
     finally:

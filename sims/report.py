@@ -28,6 +28,7 @@ GOAL_WORDS = {
     "uninspected_not_held": "uninspected parts among the good ones",
     "wrong_part": "wrong part rejected or let through",
     "late": "verdicts too late",
+    "misframed": "judged by a picture taken too late",
     "lost": "records lost",
     "doubled": "records or verdicts twice",
     "p50_ms": "trigger to verdict, median, ms",
@@ -106,7 +107,7 @@ def rows_of(score: Score) -> list[tuple[str, str]]:
         ("unsure", str(score.unsure)),
         ("uninspected", f"{score.uninspected}, of them {score.uninspected_not_held} not held"),
         ("wrong part", str(score.wrong_part)),
-        ("late, undelivered", f"{score.late}, {score.undelivered}"),
+        ("late, undelivered, misframed", f"{score.late}, {score.undelivered}, {score.misframed}"),
         ("lost, doubled, pending", f"{score.lost}, {score.doubled}, {score.pending}"),
         ("latency, ms", "  ".join(shown) or "–"),
     ]

@@ -24,7 +24,7 @@ def timeline(outcomes: Sequence[Outcome], faults: Sequence[tuple[Fault, float, f
     measured = [o.truth.latency_ms for o in outcomes if o.truth.latency_ms is not None]
     top_ms = _nice(max([*measured, 10.0]) * 1.08)
     lanes = _lanes(faults)
-    plot_top = _TOP + _LANE_H * max(lanes.values(), default=-1) + (_LANE_H if lanes else 0)
+    plot_top = _TOP + _LANE_H * (1 + max(lanes.values(), default=-1))
     height = plot_top + _PLOT_H + 58
 
     def x(t_s: float) -> float:

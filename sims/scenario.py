@@ -87,6 +87,7 @@ class Goals(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     uninspected_not_held: Count | None = None
     wrong_part: Count | None = None
     late: Count | None = None
+    misframed: Count | None = None
     lost: Count | None = None
     doubled: Count | None = None
     p50_ms: Number | None = None

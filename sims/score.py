@@ -11,6 +11,7 @@ What each word means:
   through one whose verdict was ``fail``.
 * **late**: a verdict was written to the PLC, and too late to be taken.
 * **undelivered**: the ledger holds a verdict that never reached the PLC; the ``no_verdict`` rule took the part.
+* **misframed**: a part was judged by a picture in which it was not, or not wholly: taken too late.
 * **lost**: a record whose journal commit returned, yet it is neither in the ledger nor in a gap, nor held by the
   journal for sending again; those held are **pending**.
 * **doubled**: two rows for one key, or two verdicts for one part.
@@ -43,15 +44,19 @@ def judge(
     rows: Sequence[Row],
     offsets_px: Mapping[tuple[int, int], float],
     origin_utc_ms: int = 0,
+    most_offset_px: float = math.inf,
 ) -> list[Outcome]:
     """Every part that reached the eye, with what became of it.
 
-    ``offsets_px[frame_no, index]`` is how far right of the middle the part's centre was in that frame. Rows without a
+    ``offsets_px[frame_no, index]`` is how far right of the middle the part's centre was in that frame; up to
+    ``most_offset_px`` either way it is wholly in view. Rows without a
     part number (coil mode) belong to the part that triggered last before their picture was taken; ``origin_utc_ms`` is
     when the line began.
     """
     by_part = _rows_by_part(truth, rows, origin_utc_ms)
-    return [_outcome(facts[part.index], part, by_part.get(part.index, []), offsets_px) for part in truth]
+    return [
+        _outcome(facts[part.index], part, by_part.get(part.index, []), offsets_px, most_offset_px) for part in truth
+    ]
 
 
 def score(outcomes: Sequence[Outcome], streams: Sequence[StreamState]) -> Score:
@@ -73,6 +78,7 @@ def score(outcomes: Sequence[Outcome], streams: Sequence[StreamState]) -> Score:
         wrong_part=sum(o.wrong_part for o in outcomes),
         late=sum(o.late for o in outcomes),
         undelivered=sum(o.decision != "none" and not o.truth.written and o.truth.by == "no_verdict" for o in outcomes),
+        misframed=sum(o.misframed for o in outcomes),
         lost=sum(_uncovered(s, [*s.held, *s.gaps, *([s.kept] if s.kept else [])]) for s in streams),
         pending=sum(_uncovered(s, [*s.held, *s.gaps]) for s in streams if s.kept),
         doubled=doubled,
@@ -118,7 +124,13 @@ def _rows_by_part(truth: Sequence[PartTruth], rows: Sequence[Row], origin_utc_ms
     return by_part
 
 
-def _outcome(fact: PartFact, part: PartTruth, rows: list[Row], offsets_px: Mapping[tuple[int, int], float]) -> Outcome:
+def _outcome(
+    fact: PartFact,
+    part: PartTruth,
+    rows: list[Row],
+    offsets_px: Mapping[tuple[int, int], float],
+    most_offset_px: float,
+) -> Outcome:
     verdicts = [row for row in rows if row.decision != "none"]
     row = verdicts[0] if verdicts else rows[0] if rows else None
     decision: Decision = row.decision if row is not None else "none"
@@ -136,9 +148,15 @@ def _outcome(fact: PartFact, part: PartTruth, rows: list[Row], offsets_px: Mappi
         wrong_part=diverted_wrongly or let_through_wrongly,
         uninspected=decision == "none",
         late=bool(part.written) and part.code == NONE,
+        misframed=bool(verdicts) and _is_out(verdicts[0].frame_no, part.index, offsets_px, most_offset_px),
         # the same code written twice is one verdict sent again because its answer was lost on the way
         verdicts=max(len(verdicts), len({one.code for one in part.written})),
     )
+
+
+def _is_out(frame_no: int, index: int, offsets_px: Mapping[tuple[int, int], float], most_px: float) -> bool:
+    offset_px = offsets_px.get((frame_no, index), math.inf if offsets_px else 0.0)
+    return abs(offset_px) > most_px
 
 
 def _found(defect: DefectFact, row: Row, index: int, offsets_px: Mapping[tuple[int, int], float]) -> bool:

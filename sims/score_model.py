@@ -70,6 +70,7 @@ class Outcome(Struct, frozen=True):
     wrong_part: bool
     uninspected: bool
     late: bool
+    misframed: bool
     verdicts: int
 
 
@@ -103,6 +104,7 @@ class Score(Struct, frozen=True):
     wrong_part: int
     late: int
     undelivered: int
+    misframed: int
     lost: int
     pending: int
     doubled: int

@@ -157,6 +157,18 @@ def test_a_defect_is_found_where_it_is_and_not_elsewhere():
     assert score([outcome, missed], []).recall_pct == 50.0
 
 
+def test_a_part_judged_by_a_picture_it_is_not_wholly_in_is_misframed():
+    def misframed(offsets: dict[tuple[int, int], float], decision: Decision = "pass") -> int:
+        outcomes = judge([GOOD], [truth(0)], [row(0, decision)], offsets, most_offset_px=160.0)
+        return score(outcomes, []).misframed
+
+    assert misframed({(0, 0): -160.0}) == 0
+    assert misframed({(0, 0): 161.0}) == 1
+    assert misframed({(0, 1): 3.0}) == 1  # another part was in it
+    assert misframed({(0, 0): 161.0}, "none") == 0
+    assert misframed({}) == 0  # no picture is known of any part
+
+
 def test_rows_without_a_number_belong_to_the_part_that_triggered_last():
     parts = [truth(i) for i in range(3)]
     facts = [PartFact(i, "good") for i in range(3)]
