@@ -152,8 +152,8 @@ def test_a_frame_over_the_limit_is_refused(peer):
 def test_a_silent_camera_is_a_time_out(peer, camera):
     peer.silent = True
     before_ns = time.monotonic_ns()
-    assert failure(camera, 0.2) == "SOURCE_TIMEOUT"
-    assert time.monotonic_ns() - before_ns < 240_000_000
+    assert failure(camera, 0.4) == "SOURCE_TIMEOUT"
+    assert time.monotonic_ns() - before_ns < 480_000_000
     peer.silent = False
     assert camera.read(1.0).ref.frame_no == 1
     assert peer.connections == 2  # what the first one might still send must not be taken for a new picture
@@ -167,8 +167,8 @@ def test_a_trickling_camera_does_not_stretch_the_time_out(begun):
     with RawPeer(lambda _request: [begun] + [b"\xff"] * 500, pause_s=0.02) as slow:
         camera = snapshot(slow.port)
         before_ns = time.monotonic_ns()
-        assert failure(camera, 0.2) == "SOURCE_TIMEOUT"
-        assert time.monotonic_ns() - before_ns < 240_000_000
+        assert failure(camera, 0.4) == "SOURCE_TIMEOUT"
+        assert time.monotonic_ns() - before_ns < 480_000_000
         camera.close()
 
 

@@ -214,11 +214,11 @@ def test_a_stream_that_freezes_times_out_and_the_reading_thread_is_replaced():
 
 def test_a_server_that_never_answers_is_given_up_in_time():
     with RawPeer() as silent:
-        driver = camera(f"http://127.0.0.1:{silent.port}/x", timeout_s=0.3)
+        driver = camera(f"http://127.0.0.1:{silent.port}/x", timeout_s=0.5)
         before_ns = time.monotonic_ns()
         with pytest.raises(DeviceError, match=r"SOURCE_(TIMEOUT|ABSENT)"):
             driver.open()
-        assert time.monotonic_ns() - before_ns < 360_000_000
+        assert time.monotonic_ns() - before_ns < 600_000_000
         driver.close()
 
 
