@@ -49,7 +49,7 @@ class SqlLedger:
         self.holder = ""
         self.malformed = 0
         self._insert = {
-            table.name: sql.insert_new(self.engine, table)
+            table.name: sql.BulkInsert(self.engine, table)
             for table in (schema.results, schema.events, schema.evidence, schema.unreadable, schema.gaps)
         }
 
@@ -154,7 +154,7 @@ class SqlLedger:
             values = {"stream_id": ids[key], "first": gap.first, "last": gap.last, "why": gap.why, "utc_ms": gap.utc_ms}
             tables.setdefault("gaps", []).append(values)
         for name, rows in tables.items():
-            connection.execute(self._insert[name], rows)
+            self._insert[name].run(connection, rows)
 
     def _write_streams(
         self, connection: Connection, ids: dict[StreamKey, int], known: dict[StreamKey, Stream], out: Plan

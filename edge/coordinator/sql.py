@@ -6,6 +6,7 @@ import contextlib
 import secrets
 import sqlite3
 from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,26 @@ def insert_new(engine: Engine, table: sa.Table) -> Any:
     """INSERT that leaves rows alone whose key is there already."""
     make = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
     return make(table).on_conflict_do_nothing()
+
+
+class BulkInsert:
+    """:func:`insert_new` for many rows, compiled once and handed to the driver as it is.
+
+    SQLAlchemy's own preparation of parameters took a quarter of ingest's CPU time; our values (whole numbers, texts,
+    bytes, truth values, None) need none. Every row must name every column but ``id``.
+    """
+
+    def __init__(self, engine: Engine, table: sa.Table) -> None:
+        names = [column.name for column in table.c if column.name != "id"]
+        compiled = insert_new(engine, table).compile(dialect=engine.dialect, column_keys=names)
+        self._text = str(compiled)
+        # Drivers take either rows in order or rows by name.
+        self._in_order = itemgetter(*compiled.positiontup) if compiled.positional else None
+
+    def run(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
+        """Insert all that are new."""
+        values: Any = rows if self._in_order is None else [self._in_order(row) for row in rows]
+        connection.exec_driver_sql(self._text, values)
 
 
 def upsert(engine: Engine, table: sa.Table, key: list[str], change: list[str]) -> Any:

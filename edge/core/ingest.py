@@ -153,7 +153,7 @@ def _storable(record: Record) -> bool:
             numbers, texts = (record.utc_ms,), (record.code, record.text)
         case Gap():
             numbers, texts = (record.utc_ms,), (record.why,)
-    return all(-_INT64 <= n < _INT64 for n in numbers) and not any("\0" in text for text in texts)
+    return min(numbers) >= -_INT64 and max(numbers) < _INT64 and "\0" not in "".join(texts)
 
 
 def _explain(out: Plan, source: StreamKey, gap: Gap) -> None:
