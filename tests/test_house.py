@@ -163,7 +163,9 @@ def test_sleeping_and_patching_are_found() -> None:
 
 
 # Built from pieces, so that this file does not find itself.
-FORBIDDEN = re.compile("|".join(("/" + "work/", "this " + "session", "our " + "session", "help" + "er agent")), re.IGNORECASE)
+FORBIDDEN = re.compile(
+    "|".join(("/" + "work/", "this " + "session", "our " + "session", "help" + "er agent")), re.IGNORECASE
+)
 TEXT_ENDINGS = {".py", ".md", ".toml", ".sh", ".json", ".html", ".j2", ".txt", ".yml", ".yaml", ""}
 
 
