@@ -1,5 +1,5 @@
 # Thin on purpose: each target is one command, and each command can be typed as well.
-.PHONY: demo test lint docs
+.PHONY: demo test lint faults docs
 
 demo:  ## a whole inspection line for about a minute, and out/demo/report.html
 	tools/with-venv all jidoka demo --out out/demo
@@ -9,6 +9,9 @@ test:  ## every test
 
 lint:  ## ruff, mypy, import contracts
 	tools/with-venv dev tools/lint
+
+faults:  ## a line on which everything goes wrong that can, scored
+	tools/with-venv all jidoka sim run sims/scenarios/faults.toml --out out/faults
 
 docs:  ## write again what is generated from the code
 	tools/with-venv dev python docs/generate.py
