@@ -96,9 +96,11 @@ class AgentCore:
     def handle(self, event: AgentEvent, now_ns: int) -> list[AgentEffect]:
         """One event in, what is to be done out."""
         effects = self._handle(event, now_ns)
-        if not isinstance(event, Tick):
+        if isinstance(event, Committed | EvidenceStored | Inferred):
             self._drain.stir(now_ns)
-        elif self._drain.over(now_ns, waiting=self.talk.online and any(self.talk.backlog().values())):
+        elif isinstance(event, Tick) and self._drain.over(
+            now_ns, waiting=self.talk.online and any(self.talk.backlog().values())
+        ):
             effects += self._stop(StopAsked("all sources have ended"), now_ns)
         return effects if self._stopping else effects + self.talk.say(now_ns, self.health(), self.state)
 

@@ -40,6 +40,7 @@ class Presence:
         self._since_ns = 0
         self._retry_ns: int | None = None
         self._yields = 0
+        self._connections = 0
         self._down_said = False
         self._conn_no = birth.conn_no
 
@@ -53,6 +54,7 @@ class Presence:
         self._retry_ns = None
         self._conn_no = conn_no
         self._said = None
+        self._connections += 1
         self._scribe.count("connects")
         effects: list[AgentEffect] = [Log("info", "LINK_UP", "connected to the broker", {"conn_no": conn_no})]
         if self._down_said:
@@ -106,7 +108,10 @@ class Presence:
             newer = (state.boot_no, state.conn_no) > (self._base.boot_no, self._conn_no)
             self._said = None if not newer else self._said
             return []
-        if state.status != "online":
+        # The broker lets the later of two clients with one id in and publishes the other's will. A will of a strange
+        # log where our own birth stood is therefore a living rival; at our first connection it may be a predecessor's.
+        rival = state.status == "online" or (state.status == "offline" and self._connections > 1)
+        if not rival:
             self._said = None
             return []
         return self._yield(state, now_ns)

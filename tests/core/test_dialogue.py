@@ -246,6 +246,14 @@ def test_another_agent_with_our_id_makes_us_yield_and_leave_the_third_time():
     assert of(Leave, effects)[0].status == 5
 
 
+def test_a_strange_will_is_a_rival_only_where_our_own_birth_stood():
+    bench = online()
+    will = State("offline", "log2", 1, 1)
+    assert published(receive(bench, "state", will, retained=True), "state"), "a predecessor: we say that we are here"
+    bench.feed(Disconnected("LINK_LOST", "displaced"), Connected(2))
+    assert of(Disconnect, receive(bench, "state", will, retained=True))
+
+
 def test_seeing_ourselves_offline_we_say_that_we_are_here():
     bench = online()
     effects = receive(bench, "state", State("offline", "log1", 1, 1))
