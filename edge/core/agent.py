@@ -82,7 +82,6 @@ class AgentCore:
 
     @property
     def settings(self) -> Settings:
-        """Settings in force now."""
         return self.talk.wanted.settings
 
     def start(self, now_ns: int) -> list[AgentEffect]:
@@ -105,7 +104,7 @@ class AgentCore:
         return effects if self._stopping else effects + self.talk.say(now_ns, self.health(), self.state)
 
     def deadline_ns(self) -> int:
-        """When the core next wants a ``Tick``."""
+        """When a ``Tick`` is wanted next."""
         due = [
             self._parts.deadline_ns(),
             self._line.deadline_ns() if self._line else None,

@@ -41,6 +41,7 @@ class Presence:
         self._retry_ns: int | None = None
         self._yields = 0
         self._connections = 0
+        self._before: State | None = None
         self._down_said = False
         self._conn_no = birth.conn_no
 
@@ -60,7 +61,8 @@ class Presence:
         if self._down_said:
             effects.append(self._scribe.event(now_ns, "LINK_UP", "info", "connected to the broker"))
         self._down_said = False
-        return effects
+        before, self._before = self._before, None
+        return effects if before is None else [*effects, *self.seen_self(before, now_ns)]
 
     def disconnected(self, code: str, what: str, now_ns: int) -> list[AgentEffect]:
         was, self.online = self.online, False
@@ -101,6 +103,7 @@ class Presence:
     def seen_self(self, state: State, now_ns: int) -> list[AgentEffect]:
         """A message on our own ``state`` topic: the broker's echo, an old will, or somebody else with our id."""
         if not self.online:
+            self._before = state  # what stood there before our birth
             return []
         if state.log == self._base.log:
             if state.status == "online":

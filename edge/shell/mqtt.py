@@ -93,6 +93,7 @@ class MqttLink:
         self._client: paho.Client | None = None
         self._orders: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._up = False
+        self._subscribed = 0
         self._thread = threading.Thread(target=self._run, name="link", daemon=True)
         self._thread.start()
 
@@ -183,8 +184,9 @@ class MqttLink:
             self._post(Disconnected(code, f"the broker at {self._endpoint} says: {reason}"))
             client.disconnect()
             return
-        own = [topic(self._site, self._agent, kind) for kind in ("state", "desired", "ask", "ack")]
-        client.subscribe([(name, SubscribeOptions(qos=1)) for name in own])
+        # Our own state alone first: by the time the second subscription stands, we know who was here before us.
+        client.subscribe(topic(self._site, self._agent, "state"), options=SubscribeOptions(qos=1))
+        self._subscribed = 0
 
     def _on_subscribe(self, client: paho.Client, _data: Any, _mid: int, reasons: list[ReasonCode], _props: Any) -> None:
         if any(reason.is_failure for reason in reasons):
@@ -192,6 +194,11 @@ class MqttLink:
             client.on_disconnect = None
             self._post(Disconnected("LINK_NOT_AUTHORISED", what))
             client.disconnect()
+            return
+        self._subscribed += 1
+        if self._subscribed == 1:
+            rest = [topic(self._site, self._agent, kind) for kind in ("desired", "ask", "ack")]
+            client.subscribe([(name, SubscribeOptions(qos=1)) for name in rest])
             return
         self._up = True
         self._post(Connected(self._conn_no()))
