@@ -9,6 +9,8 @@ from sims.scenario import Scenario
 
 SITE = "sim"
 AGENT = "cell"
+CAPTURE_WITHIN_MM = 30.0
+"""A part that has moved further from its trigger to its picture may share the picture with its neighbour."""
 DECISION_MARGIN_MS = 20.0
 """So much before a part reaches the decision point its verdict's deadline is set."""
 
@@ -53,6 +55,7 @@ def agent_tables(
             "unsure": "pass" if plc.unsure == "pass" else "reject",
             "poll_ms": 2.0,
             "deadline_ms": round(max(20.0, to_decision_ms - DECISION_MARGIN_MS), 1),
+            "capture_within_ms": round(CAPTURE_WITHIN_MM / belt.speed_mm_s * 1000.0, 1),
             "stale_counts": round(20.0 * counts),
             "gate_counts": round((belt.gate_mm - belt.camera_mm) * counts),
             "gate_lead_ms": belt.gate_lag_ms,

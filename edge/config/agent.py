@@ -79,6 +79,8 @@ class PlcConfig(Struct, frozen=True, forbid_unknown_fields=True):
     poll_ms: Milliseconds = 4.0
     heartbeat_ms: Milliseconds = 100.0
     deadline_ms: Milliseconds = 400.0
+    capture_within_ms: Milliseconds = 150.0
+    """A picture taken later than this after its trigger may show the next part: it gives no verdict."""
     stale_counts: Annotated[int, Meta(ge=0)] = 400
     gate_counts: Annotated[int, Meta(ge=0)] = 0
     gate_lead_ms: Annotated[float, Meta(ge=0, le=10_000)] = 5.0

@@ -105,6 +105,13 @@ class Parts:
             frozen = self._health.down(f"{part.source}.frames", "CAMERA_FROZEN", "the same frame came twice", now_ns)
             return [Release(event.ref), *frozen, *self.give_up(settings, part.part_id, "camera_frozen", now_ns)]
         effects = self._health.up(f"{part.source}.frames", now_ns)
+        if (
+            not part.refs
+            and settings.plc
+            and event.ref.captured_ns > part.triggered_ns + settings.plc.capture_within_ns
+        ):
+            self._scribe.count("captured_late")
+            return [*effects, Release(event.ref), *self.give_up(settings, part.part_id, "captured_late", now_ns)]
         part.inferences.append(event.inference)
         part.refs.append(event.ref)
         policy = self._policy(part.recipe)

@@ -10,6 +10,7 @@ Four ways, by ``plc.mode`` and ``plc.gate``::
 
 from __future__ import annotations
 
+from edge.core.handover import Handover
 from edge.core.health import HealthBook
 from edge.core.inspection import Part, Parts
 from edge.core.scribe import Scribe
@@ -36,6 +37,7 @@ class Line:
         self._encoder = Encoder()
         self._gate = GateLine(self._plc.gate_counts, self._plc.gate_lead_ns)
         self._trigger_was = True
+        self._handover = Handover()
         self._command_id = 0
         self._beat_no = 0
         self._beat_due_ns = 0
@@ -62,11 +64,13 @@ class Line:
         travelled = ahead(encoder, latched, U32)
         seen = self._counter.see(part_no, ack, travelled, self._plc.stale_counts)
         effects += self._acknowledged(ack, _int(values.get("ack_code")), now_ns)
+        effects += self._handover.acknowledged(ack, now_ns)
         if seen.restarted:
             self._gate.clear()
             effects.append(self._scribe.event(now_ns, "PLC_RESTARTED", "warning", "its part counter started over"))
-        if seen.missed:
+        if seen.missed or seen.stale:
             numbers = [(part_no - back) % U16 for back in range(seen.missed, 0, -1)]
+            numbers += [part_no] if seen.stale else []
             effects += parts.missed(settings, numbers, now_ns)
         if seen.part_no is not None:
             effects += self._enter(settings, parts, seen.part_no, latched, reading.at_ns)
@@ -85,7 +89,8 @@ class Line:
                 return [*stop]
             self._written[part.part_no] = part.triggered_ns
             code = RESULT_CODES[decision]
-            return [self._command("verdict", part.deadline_ns, part_no=part.part_no, code=code), *stop]
+            verdict_command = self._command("verdict", part.deadline_ns, part_no=part.part_no, code=code)
+            return [*self._handover.give(verdict_command.command, now_ns), *stop]
         if plc.gate == "plc" and rule == "reject":
             return [self._command("reject", part.deadline_ns, pulse_ms=plc.pulse_ms)]
         return [*stop]
@@ -112,10 +117,11 @@ class Line:
         self._device_up = up
         self._trigger_was = True
         self._beat_due_ns = 0
+        self._handover.clear()
 
     def tick(self, now_ns: int, *, ready: bool) -> list[AgentEffect]:
         """Heartbeat and gate."""
-        effects: list[AgentEffect] = []
+        effects: list[AgentEffect] = [*self._handover.tick(now_ns)]
         for part_id, reject in self._gate.pop_due(self._encoder, now_ns):
             if reject is None and self._plc.no_verdict == "stop":
                 effects.append(self._command("stop", now_ns + STOP_GRACE_NS))
@@ -132,7 +138,8 @@ class Line:
         return effects
 
     def deadline_ns(self) -> int | None:
-        due = [self._gate.due_ns(self._encoder), self._beat_due_ns if self._device_up else None]
+        beat_ns = self._beat_due_ns if self._device_up else None
+        due = [self._gate.due_ns(self._encoder), beat_ns, self._handover.deadline_ns()]
         return min((at for at in due if at is not None), default=None)
 
     def _enter(

@@ -34,6 +34,7 @@ class PlcSettings(Struct, frozen=True):
     unsure: Literal["reject", "pass"] = "reject"
     heartbeat_ns: int = 100 * MS
     deadline_ns: int = 400 * MS
+    capture_within_ns: int = 150 * MS
     stale_counts: int = 400
     gate_counts: int = 0
     gate_lead_ns: int = 5 * MS

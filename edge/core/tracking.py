@@ -30,6 +30,8 @@ class Trigger(Struct, frozen=True):
     part_no: int | None = None
     missed: int = 0
     restarted: bool = False
+    stale: bool = False
+    """The newest part has travelled too far to be pictured: it is missed, too."""
 
 
 class PartCounter:
@@ -51,9 +53,10 @@ class PartCounter:
         step = ahead(part_no, last, U16)
         if step == 0:
             return Trigger()
-        if step >= RESTART_JUMP:
-            return Trigger(part_no, restarted=True)
-        return Trigger(part_no, missed=step - 1)
+        stale = travelled > stale_counts
+        restarted = step >= RESTART_JUMP
+        missed = 0 if restarted else step - 1
+        return Trigger(None if stale else part_no, missed, restarted, stale)
 
 
 class Encoder:

@@ -146,6 +146,7 @@ def plc_settings(plc: PlcConfig) -> PlcSettings:
         plc.unsure,
         int(plc.heartbeat_ms * MS),
         int(plc.deadline_ms * MS),
+        int(plc.capture_within_ms * MS),
         plc.stale_counts,
         plc.gate_counts,
         int(plc.gate_lead_ms * MS),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge.core.settings import MS, PlcSettings, SourceSettings
-from edge.domain import Reading
+from edge.domain import FrameRef, Inference, Reading
 from edge.events import (
     Append,
     Apply,
@@ -13,6 +13,7 @@ from edge.events import (
     Committed,
     Connected,
     DeviceChanged,
+    Inferred,
     KeepEvidence,
     Leave,
     MakeSafe,
@@ -210,3 +211,32 @@ def test_orderly_stop_is_safe_first():
     assert isinstance(effects[-1], Leave)
     assert "AGENT_STOPPED" in events(effects)
     assert not bench.feed(StopAsked("again"))
+
+
+def test_a_picture_taken_too_late_gives_no_verdict():
+    bench = Bench()
+    bench.poll(1)
+    late = bench.feed(
+        Inferred(FrameRef("cam", 5, bench.now_ns + 200 * MS), 1, Inference(()), "surface", bench.now_ns), after_ms=210
+    )
+    assert results(late)[0].reasons[0].rule == "captured_late" and not of(Apply, late)
+
+
+def test_a_part_that_has_travelled_too_far_is_missed_whenever_that_is():
+    bench = Bench()
+    bench.poll(1)
+    effects = bench.poll(3, encoder=5000, encoder_latched=0)
+    assert [r.part_no for r in results(effects)] == [2, 3] and not of(Capture, effects)
+
+
+def test_verdicts_go_one_by_one_through_the_registers():
+    bench = Bench()
+    for part in (1, 2, 3):
+        bench.poll(part)
+    sent = [of(Apply, bench.infer(part, part)) for part in (1, 2, 3)]
+    assert [len(applies) for applies in sent] == [1, 0, 0]
+    (second,) = of(Apply, bench.poll(3, result_ack=1))
+    assert second.command.part_no == 2
+    assert bench.core.deadline_ns() <= bench.now_ns + 60 * MS
+    (third,) = of(Apply, bench.feed(Tick(), after_ms=60))
+    assert third.command.part_no == 3, "no answer: go on"
