@@ -97,9 +97,7 @@ class AgentCore:
         effects = self._handle(event, now_ns)
         if isinstance(event, Committed | EvidenceStored | Inferred):
             self._drain.stir(now_ns)
-        elif isinstance(event, Tick) and self._drain.over(
-            now_ns, waiting=self.talk.online and any(self.talk.backlog().values())
-        ):
+        elif isinstance(event, Tick) and self._drain.over(now_ns, waiting=self.talk.online and self.talk.waiting()):
             effects += self._stop(StopAsked("all sources have ended"), now_ns)
         return effects if self._stopping else effects + self.talk.say(now_ns, self.health(), self.state)
 
@@ -129,14 +127,14 @@ class AgentCore:
 
     def state(self, base: State) -> State:
         """The birth message's contents."""
-        settings = self.settings
+        settings, health = self.settings, self.health()
         recipe = self._line.recipe if self._line else settings.recipe
         known = settings.recipes.get(recipe) or settings.recipes["default"]
         return replace(
             base,
             status="online",
-            ready=self.health().ready,
-            why_not=self.health().why_not,
+            ready=health.ready,
+            why_not=health.why_not,
             paused=self._paused,
             recipe=recipe,
             devices=self._health.states(),
@@ -186,8 +184,8 @@ class AgentCore:
                 assert_never(event)
 
     def _infer_failed(self, event: InferFailed, now_ns: int) -> list[AgentEffect]:
-        self.scribe.count("infer_failed")
         failed = self._parts.give_up(self.settings, event.part_id, event.code.lower(), now_ns)
+        self.scribe.count("infer_failed")
         return failed if event.code == "FRAME_DROPPED" else [*failed, Log("error", event.code, event.what)]
 
     def _device_changed(self, event: DeviceChanged, now_ns: int) -> list[AgentEffect]:

@@ -112,6 +112,10 @@ class Dialogue:
         """Committed records the coordinator has not acknowledged."""
         return self._outbox.backlog()
 
+    def waiting(self) -> bool:
+        """True while the coordinator has not acknowledged everything."""
+        return any(self.backlog().values())
+
     def _received(self, event: Received, now_ns: int) -> list[AgentEffect]:
         message, ours = event.message, event.agent != COORDINATOR
         if isinstance(message, State):

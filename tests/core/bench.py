@@ -63,7 +63,13 @@ class Bench:
         return got
 
     def poll(self, part_no: int, *, after_ms: float = 1.0, encoder: int = 0, **values: int) -> list[AgentEffect]:
-        known = {"part_no": part_no, "encoder": encoder, "encoder_latched": encoder, "result_ack": part_no - 1, **values}
+        known = {
+            "part_no": part_no,
+            "encoder": encoder,
+            "encoder_latched": encoder,
+            "result_ack": part_no - 1,
+            **values,
+        }
         return self.feed(Polled(Reading("plc", self.now_ns + int(after_ms * MS), known)), after_ms=after_ms)
 
     def infer(self, part_id: int | None, frame_no: int, *scores: float, label: str = "scratch") -> list[AgentEffect]:
