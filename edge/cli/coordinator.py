@@ -45,7 +45,7 @@ def coordinator(
     broker_port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of our own broker; 0 takes a free one.")
     ] = 1883,
-    site: Annotated[str, typer.Option(help="The site whose agents are served.")] = "main",
+    site: Annotated[str, typer.Option(help="The site whose agents are served.")] = "site",
     db: Db = "",
     data: DataDir = DEFAULT_DATA,
     http: Annotated[str, typer.Option(help="Address of the HTTP API; port 0 takes a free one.")] = "127.0.0.1:8080",

@@ -239,7 +239,7 @@ class Agent:
             infer,
             self.post,
             self._on_crash,
-            Backoff(0.2, 10.0, random.SystemRandom()),
+            Backoff(0.2, 5.0, random.SystemRandom()),
             triggered=config.trigger == "plc",
             deliver=config.deliver,
             finite=bool(getattr(source, "finite", False)),
@@ -256,7 +256,7 @@ class Agent:
             device,
             self.post,
             self._on_crash,
-            Backoff(0.1, 5.0, random.SystemRandom()),
+            Backoff(0.1, 1.0, random.SystemRandom()),
             poll_ms=plc.poll_ms if plc else 0.0,
             every_poll=plc is not None and plc.gate == "agent",
         )

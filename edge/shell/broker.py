@@ -31,6 +31,7 @@ IOTCORE_NOTES: Final = (
     "the broker is iotcore, from its wheel: for one machine and a handful of agents; Mosquitto is better",
     "iotcore keeps nothing across a restart, and its memory grows with the bytes that pass",
     "iotcore gives a new subscriber at most 100 retained messages, and knows no users or access rules",
+    "iotcore does not tell two agents with one id of each other: they push each other off for ever",
 )
 """What iotcore cannot do; to be said when it starts."""
 

@@ -200,7 +200,10 @@ class CaptureThread(Worker):
             self._fail(ask, error.code, str(error))
             if isinstance(error, SourceEnded):
                 raise
-            self._prove()
+            try:
+                self._prove()
+            except JidokaError:
+                raise error from None  # why it failed, not that it is closed since
         else:
             self._submit_for(ask, frame)
 

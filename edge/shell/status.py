@@ -17,6 +17,12 @@ def status_of(core: AgentCore, shells: Shells, dropped_remote: int, now_ns: int)
     counters["remote_dropped"] = dropped_remote
     for name, capture in shells.captures.items():
         counters[f"frames_{name}"] = capture.frames
+        counters[f"captures_failed_{name}"] = capture.failed_asks
+    for name, device in shells.devices.items():
+        counters[f"polls_{name}"] = device.polls
+        counters[f"commands_late_{name}"] = device.late
+        counters[f"commands_refused_{name}"] = device.refused
+        counters[f"reopened_{name}"] = device.reopened
     counters["frames_replaced"] = shells.infer.replaced
     counters["pictures_lost"] = shells.store.missed + shells.store.evicted
     model = state.model
