@@ -66,11 +66,23 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(tls.ca))
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.sslsocket_class = TidySocket
         if tls.cert:
             context.load_cert_chain(str(tls.cert), str(tls.key) if tls.key else None)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError("TLS_FILE_UNUSABLE", "a certificate or key cannot be used", str(error)) from error
     return context
+
+
+class TidySocket(ssl.SSLSocket):
+    """Closes itself when the handshake fails; paho leaves it to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
 
 
 class MqttLink:
@@ -134,13 +146,14 @@ class MqttLink:
     def _run(self) -> None:
         while (will := self._orders.get()) is not None:
             self._drop()
-            client = self._make(will)
+            # Known before it connects: it may be lost again within `connect`, and that must be heard.
+            client = self._client = self._make(will)
             try:
                 client.connect(self._endpoint.host, self._endpoint.port, self._endpoint.keepalive_s, **self._session())
             except (OSError, ValueError) as error:
+                self._client = None
                 self._post(Disconnected(*explain(error, self._endpoint)))
                 continue
-            self._client = client
             client.loop_start()
         self._drop()
 
@@ -206,6 +219,7 @@ class MqttLink:
     def _on_disconnect(self, client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any) -> None:
         if client is not self._client:
             return
+        client.on_disconnect = None  # paho calls twice when the keep-alive ran out
         self._up = False
         code = "LINK_TAKEN_OVER" if reason.value == TAKEN_OVER else "LINK_LOST"
         self._post(Disconnected(code, f"the connection to {self._endpoint} ended: {reason}"))
