@@ -99,4 +99,6 @@ def daemon(settings: Path, cache: Path) -> Process:
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: jidoka-bench-probe\nVersion: 0\n")
     (about / "entry_points.txt").write_text(ENTRY)
     env = os.environ | {"PYTHONPATH": str(folder), "JIDOKA_CACHE_DIR": str(cache)}
+    # An installed package has its byte code beside it; a checkout must be allowed to write it once.
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
     return Process([JIDOKA, "run", settings], env)

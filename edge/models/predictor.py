@@ -69,6 +69,8 @@ class OnnxRunner:
             self._session: Any = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the runtime's errors have no common base of their own
             raise ModelError("MODEL_UNREADABLE", "the model cannot be loaded", str(error)) from error
+        # Its Python half keeps the file's bytes for a change of providers, which never comes: that is memory for nothing.
+        self._session._model_bytes = None  # noqa: SLF001 - there is no public way
         self.input_name: str = self._session.get_inputs()[0].name
         self.output_names: tuple[str, ...] = tuple(o.name for o in self._session.get_outputs())
 
