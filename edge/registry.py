@@ -7,7 +7,8 @@ the same groups; a class is imported only when its name is asked for.
 from __future__ import annotations
 
 import difflib
-from importlib.metadata import EntryPoint, entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import Any
 
 from edge.errors import ConfigError
@@ -17,14 +18,20 @@ POLICIES = "jidoka.policies"
 COMMANDS = "jidoka.commands"
 
 
+@cache
+def _points() -> EntryPoints:
+    """Read once a process: it looks into the metadata of everything installed."""
+    return entry_points()
+
+
 def names(group: str) -> list[str]:
     """All registered short names of a group, sorted."""
-    return sorted({point.name for point in entry_points(group=group)})
+    return sorted({point.name for point in _points().select(group=group)})
 
 
 def find(group: str, name: str) -> EntryPoint:
     """The entry point called ``name``. Raises ConfigError with the likely word."""
-    for point in entry_points(group=group):
+    for point in _points().select(group=group):
         if point.name == name:
             return point
     known = names(group)

@@ -114,11 +114,11 @@ class Agent:
         shells.keeper.start()
         shells.evidence.start()
         shells.infer.start()
+        for capture in shells.captures.values():  # they open while the models warm up
+            capture.start()
         warm = shells.infer.wait_warm(warm_timeout_s)
         for device in shells.devices.values():
             device.start()
-        for capture in shells.captures.values():
-            capture.start()
         return warm
 
     def run(self) -> int:
