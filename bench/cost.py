@@ -98,7 +98,9 @@ class Cell:
         post, crash = self._mailbox.post, self.crashes.append
         self.journal = Journal(folder, on_committed=lambda kind, upto: post(Committed(kind, upto)))
         store = FrameStore()
-        infer = Infer([Engine("m", predictor)], {"": Route("m"), "default": Route("m")}, store=store, post=post, on_crash=crash)
+        infer = Infer(
+            [Engine("m", predictor)], {"": Route("m"), "default": Route("m")}, store=store, post=post, on_crash=crash
+        )
         source = Pictures(images, hz)
         capture = CaptureThread(
             "camera", source, infer, post, crash, Backoff(0.1, 1, random.Random(1)), deliver="every", finite=True

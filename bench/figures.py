@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import cv2
+
 
 @dataclass(frozen=True)
 class Row:
@@ -69,6 +71,7 @@ def finish(rows: Sequence[Row], *, as_json: bool) -> None:
 
 def main(measure: Measure, args: argparse.Namespace) -> None:
     """Measure in a temporary folder, then print."""
+    cv2.setNumThreads(1)  # as the daemon does
     with tempfile.TemporaryDirectory(prefix="jidoka-bench-") as folder:
         rows = measure(args, Path(folder))
     finish(rows, as_json=args.json)
