@@ -49,6 +49,7 @@ each frame compressed as JPEG (quality 92), then the agent's own path: predictor
 | Reject defects found | {found} of {reject_defects} ({defect_recall:.2%}) |
 | of these with the right kind | {kind_right:.2%} |
 | Good parts that failed (overkill) | {overkill} of {good_parts} ({overkill_rate:.2%}) |
+| Borderline parts that failed (counted neither way) | {borderline_failed} of {borderline_parts} |
 | Findings where there is no defect, on all parts | {false_findings} |
 | Time a frame, one thread (shared 2-core x86) | p50 {ms_p50:.1f} ms, p99 {ms_p99:.1f} ms; network alone {infer_ms_p50:.1f} ms |
 
@@ -62,8 +63,10 @@ _TAIL = """
 - Rendered metal only: no oil film, no rust, no holes, no lettering, no second material.
 - One plate of about 80 × 60 mm, within 3° of straight, on a dark belt. A part cut by the frame's border was in the
   training pictures, but a defect cut by it may be missed.
-- The kind is its least certain answer: the rim of a pit can be called a scratch. Decide on any finding, not on its kind.
-- Probabilities of kinds share one: at a threshold of 0.5 instead of 0.3 small pits begin to be missed.
+- It does not measure against the reject size: most of what is clearly visible but smaller is found too and, when any
+  finding fails a part, rejected with it. Ask for a larger area in the policy where that matters.
+- The kinds' probabilities sum to one: at a threshold of 0.5 instead of 0.3 small pits begin to be missed. Decide on any
+  finding rather than on its kind.
 - Learnt under exposure from 0.65 to 1.3 of set-up; a frame darker or brighter than that is outside what it knows.
 """
 

@@ -47,6 +47,7 @@ class Report(Struct, frozen=True):
     good_parts: int
     reject_parts: int
     borderline_parts: int
+    borderline_failed: int
     escapes: int
     overkill: int
     reject_defects: int
@@ -105,6 +106,7 @@ class Tally:
             good_parts=good,
             reject_parts=rejects,
             borderline_parts=self.grades["borderline"],
+            borderline_failed=self.failed["borderline"],
             escapes=rejects - self.failed["reject"],
             overkill=self.failed["good"],
             reject_defects=sum(count.values()),
