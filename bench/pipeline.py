@@ -35,6 +35,7 @@ from edge.events import Inferred
 from edge.models.loading import load
 from edge.models.predictor import Predictor
 from edge.shell.agent import Agent
+from edge.shell.assemble import load_models
 from edge.shell.capture import CaptureThread
 from edge.shell.engine import Engine
 from edge.shell.framestore import FrameStore
@@ -122,7 +123,8 @@ def pipeline(predictor: Predictor, video: Path, workers: int) -> Slice:
 
 def daemon(settings: Path) -> Slice:
     def run(seconds: float) -> float:
-        agent = Agent(load_agent(settings), lambda *_: None)
+        loaded = load_agent(settings)
+        agent = Agent(loaded, load_models(loaded), lambda *_: None)
         core = threading.Thread(target=agent.run)
         try:
             assert agent.start(), "the model did not answer"

@@ -19,19 +19,19 @@ COMMANDS = "jidoka.commands"
 
 
 @cache
-def _points() -> EntryPoints:
+def _points(group: str) -> EntryPoints:
     """Read once a process: it looks into the metadata of everything installed."""
-    return entry_points()
+    return entry_points(group=group)
 
 
 def names(group: str) -> list[str]:
     """All registered short names of a group, sorted."""
-    return sorted({point.name for point in _points().select(group=group)})
+    return sorted({point.name for point in _points(group)})
 
 
 def find(group: str, name: str) -> EntryPoint:
     """The entry point called ``name``. Raises ConfigError with the likely word."""
-    for point in _points().select(group=group):
+    for point in _points(group):
         if point.name == name:
             return point
     known = names(group)

@@ -30,7 +30,7 @@ from edge.events import (
 )
 from edge.messages import encode_record
 from edge.shell.actuate import ActuateThread
-from edge.shell.assemble import Models, core_settings, endpoint, load_models, make_driver, policies
+from edge.shell.assemble import Models, core_settings, endpoint, make_driver, policies
 from edge.shell.capture import CaptureThread
 from edge.shell.carrier import Carrier, Shells
 from edge.shell.clock import UtcWatch
@@ -54,7 +54,7 @@ TAIL_EVENTS = 200
 class Agent:
     """One running agent. ``run`` blocks on the calling thread, which becomes the core's."""
 
-    def __init__(self, loaded: Loaded, log: Logger, *, forget_remote: bool = False) -> None:
+    def __init__(self, loaded: Loaded, models: Models, log: Logger, *, forget_remote: bool = False) -> None:
         self._loaded = loaded
         self._log = log
         self._mailbox: Mailbox[AgentEvent] = Mailbox()
@@ -67,7 +67,7 @@ class Agent:
         self._clock_ns = 0
         self._snapshot: dict[str, Any] = {}
         self._lock = threading.Lock()
-        self.models = load_models(loaded)
+        self.models = models
         self.data_dir = loaded.path(loaded.config.agent.data_dir)
         journal = loaded.config.journal
         self.journal = Journal(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, structs
 
@@ -35,8 +35,10 @@ from edge.registry import DRIVERS
 from edge.registry import load as load_class
 from edge.shell.engine import Engine
 from edge.shell.infer import Route
-from edge.shell.mqtt import Endpoint, Tls
 from edge.vision.findings import Zone, to_inference
+
+if TYPE_CHECKING:
+    from edge.shell.mqtt import Endpoint
 
 MB = 1024 * 1024
 BUILTIN = "builtin:"
@@ -156,6 +158,8 @@ def plc_settings(plc: PlcConfig) -> PlcSettings:
 
 def endpoint(loaded: Loaded, link: LinkConfig) -> Endpoint:
     """Where the broker is. Raises ConfigError for files that cannot be read."""
+    from edge.shell.mqtt import Endpoint, Tls  # paho is read while the model loads, see daemon.py
+
     tls = None
     if link.tls:
         own = [loaded.path(text) if text else None for text in (link.tls.cert, link.tls.key)]

@@ -8,17 +8,21 @@ import select
 import signal
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import cv2
 
 from edge.config import load_agent
-from edge.shell.agent import Agent
-from edge.shell.assemble import check_labels
+from edge.shell.assemble import check_labels, load_models
 from edge.shell.logs import make_logger
 from edge.shell.notify import Notifier, Watchdog
-from edge.shell.page import Page
+
+if TYPE_CHECKING:
+    from edge.shell.agent import Agent
+    from edge.shell.page import Page
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -52,7 +56,12 @@ def run_agent(file: Path, *, forget_remote: bool, note: Callable[[str], None]) -
     signals = Signals()
     try:
         log = make_logger()
-        agent = Agent(loaded, log, forget_remote=forget_remote)
+        with ThreadPoolExecutor(1, "load") as pool:
+            loading = pool.submit(load_models, loaded)
+            # The runtime loads without the interpreter lock; meanwhile the rest of the house is read.
+            from edge.shell.agent import Agent
+
+            agent = Agent(loaded, loading.result(), log, forget_remote=forget_remote)
         for sentence in check_labels(loaded, agent.models):
             log("warning", "RULE_SILENT", sentence, {})
         try:
@@ -102,6 +111,8 @@ def _core(agent: Agent, outcome: list[int | BaseException]) -> None:
 
 
 def _open_page(agent: Agent) -> Page | None:
+    from edge.shell.page import Page
+
     config = agent.page_config
     if not config.enabled:
         return None
