@@ -1,7 +1,8 @@
 """Train the demo's model on rendered parts and write its bundle: ``python -m sims.train.surface --out DIR``.
 
 Needs the extra ``train``. Seeded: the same seed, samples, steps and threads give the same weights on the same machine
-(floating-point sums differ between machines). About half an hour on two cores with the defaults.
+(floating-point sums differ between machines), unless ``--minutes`` ends it first: then the learning rate follows the
+clock, so that a slow machine gets a finished, if less practised, model. About half an hour on two cores by default.
 """
 
 from __future__ import annotations
