@@ -36,6 +36,7 @@ def status_of(core: AgentCore, shells: Shells, dropped_remote: int, now_ns: int)
         "recipe": state.recipe,
         "model": {"name": model.name, "version": model.version, "sha256": model.sha256} if model else None,
         "devices": state.devices,
+        "linked": shells.link is not None,
         "online": core.talk.online,
         "boot_no": core.scribe.boot_no,
         "log": shells.journal.log,
