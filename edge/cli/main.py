@@ -81,6 +81,11 @@ def _take_verbose(args: list[str]) -> list[str]:
 
 
 def _run(args: list[str]) -> int:
+    if len(args) == 2 and args[0] == "run" and not args[1].startswith("-"):  # noqa: PLR2004 - `run FILE`
+        # How services start us: a daemon that begins at once needs neither typer nor everybody's metadata for it.
+        from edge.cli.start import start
+
+        return start(args[1])
     points = commands()
     if not args or args[0] in {"--help", "-h", "help"}:
         sys.stdout.write(_help(points))

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from edge.cli.common import note, say, say_json
+from edge.cli.common import say, say_json
+from edge.cli.start import start
 
 app = typer.Typer(add_completion=False)
 
@@ -26,9 +27,9 @@ def run(file: File, check: Check = False, forget_remote: Forget = False, json: J
     Runs until Ctrl-C, SIGTERM, or until the last frame of a file or folder. With `Type=notify` under systemd it is
     READY when the model has answered a warm-up frame.
     """
-    from edge.shell.check import check_agent
-
     if check:
+        from edge.shell.check import check_agent
+
         report = check_agent(file)
         if json:
             say_json(report)
@@ -36,10 +37,7 @@ def run(file: File, check: Check = False, forget_remote: Forget = False, json: J
             for line in report.lines():
                 say(line)
         raise typer.Exit(0)
-    from edge.shell.daemon import run_agent
-
-    status = run_agent(file, forget_remote=forget_remote, note=note)
-    raise typer.Exit(status)
+    raise typer.Exit(start(str(file), forget_remote=forget_remote))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,14 @@
+"""``jidoka run FILE`` without any option: straight to the daemon. With options it is ``edge.cli.run``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge.cli.common import note
+
+
+def start(file: str, *, forget_remote: bool = False) -> int:
+    """Run the agent until it is told to stop; its exit status. Raises JidokaError for what cannot start."""
+    from edge.shell.daemon import run_agent
+
+    return run_agent(Path(file), forget_remote=forget_remote, note=note)
