@@ -24,7 +24,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edge.messages import Ask, Reply
 from edge.shell.broker import Broker
-from edge.shell.mqtt import no_delay
+from edge.shell.endpoint import no_delay
 from edge.topics import decode, encode, topic
 
 LIMIT_MS = 3.0

@@ -67,7 +67,7 @@ def coordinator(
     from edge.cli.watch import endpoint_of
     from edge.coordinator.retention import Limits
     from edge.coordinator.service import Options, load_keys
-    from edge.shell.mqtt import Tls
+    from edge.shell.endpoint import Tls
 
     if not is_id(site):
         raise ConfigError("ID_WRONG", f"--site {site!r}", "an id has letters, digits, '.', '_', '-', at most 64")

@@ -19,7 +19,8 @@ from edge.cli.common import note, say, say_json
 from edge.cli.describe import clock, lines_of, plain
 from edge.domain import is_id
 from edge.errors import ConfigError, LinkError, RemoteError
-from edge.shell.mqtt import CONNECT_TIMEOUT_S, Endpoint, Tls, explain, no_delay, tls_context
+from edge.shell.endpoint import Endpoint, Tls, explain, no_delay, tls_context
+from edge.shell.mqtt import CONNECT_TIMEOUT_S
 from edge.topics import BY_KIND, ROOT, decode, parse
 
 KEEPALIVE_S = 10
@@ -159,7 +160,7 @@ class Watcher:
         try:
             self._client.connect(self._endpoint.host, self._endpoint.port, KEEPALIVE_S)
         except (OSError, ValueError) as error:
-            code, what = explain(error, self._endpoint)
+            code, what = explain(error, self._endpoint, CONNECT_TIMEOUT_S)
             raise LinkError(code, what, hint="start a broker with `jidoka broker run`, or give --broker") from error
         self._client.loop_start()
         return self

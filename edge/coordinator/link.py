@@ -22,7 +22,8 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge.errors import RemoteError
 from edge.events_fleet import FleetEvent, Heard, LinkDown, LinkUp, Unheard
-from edge.shell.mqtt import NOT_AUTHORISED, Endpoint, explain, no_delay, read_message, tls_context
+from edge.shell.endpoint import NOT_AUTHORISED, Endpoint, ended, explain, no_delay, refused, silent, tls_context
+from edge.shell.mqtt import read_message
 from edge.topics import COORDINATOR, MAX_PACKET_BYTES, TABLE, filters, topic
 
 CONNECT_TIMEOUT_S: Final = 3.0
@@ -38,28 +39,40 @@ class SelectorLink:
     """One connection at a time. ``post`` takes events; nothing is called from another thread; nothing raises."""
 
     def __init__(
-        self, endpoint: Endpoint, site: str, client_id: str, selector: selectors.BaseSelector, post: Callable[..., None]
+        self,
+        endpoint: Endpoint,
+        site: str,
+        client_id: str,
+        selector: selectors.BaseSelector,
+        post: Callable[..., None],
+        *,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
     ) -> None:
         """Raises ConfigError TLS_FILE_UNUSABLE."""
         self._endpoint = endpoint
         self._site = site
         self._client_id = client_id
+        self._connect_timeout_s = connect_timeout_s
         self._selector = selector
         self._post: Callable[[FleetEvent], None] = post
         self._context = tls_context(endpoint.tls) if endpoint.tls else None
         self._client: paho.Client | None = None
         self._socket: Any = None
+        self._last_socket: Any = None
         self._poll = select.poll()
         self._give_up_at = 0.0
         self._up = False
+        self._answered = False
+        self._accepted = False
         self._ended: LinkDown | None = None
         self._turn_messages = 0
         self._turn_bytes = 0
         self.bytes_in = 0
 
     def connect(self, will: bytes) -> None:
-        """Try once; the outcome is posted as LinkUp or LinkDown. Blocks up to ``CONNECT_TIMEOUT_S``."""
+        """Try once; the outcome is posted as LinkUp or LinkDown. Blocks up to ``connect_timeout_s``."""
         self._drop()
+        self._ended, self._answered, self._accepted = None, False, False
         client = self._make(will)
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.MaximumPacketSize = MAX_PACKET_BYTES
@@ -69,10 +82,10 @@ class SelectorLink:
             )
         except (OSError, ValueError) as error:
             self._drop()
-            self._post(LinkDown(*explain(error, self._endpoint)))
+            self._post(LinkDown(*explain(error, self._endpoint, self._connect_timeout_s)))
             return
         self._client = client
-        self._give_up_at = time.monotonic() + CONNECT_TIMEOUT_S
+        self._give_up_at = time.monotonic() + self._connect_timeout_s
 
     def publish(self, agent: str, kind: str, payload: bytes, *, retain: bool, expiry_s: int = 0) -> None:
         """Hand one message over; dropped when there is no connection (the core hears of that)."""
@@ -115,7 +128,7 @@ class SelectorLink:
             return
         client.loop_misc()
         if not self._up and time.monotonic() > self._give_up_at:
-            self._fail("LINK_TIMEOUT", f"{self._endpoint} did not answer within {CONNECT_TIMEOUT_S:g} s")
+            self._fail(*silent(self._endpoint, self._connect_timeout_s))
         self._settle()
 
     def close(self) -> None:
@@ -134,7 +147,7 @@ class SelectorLink:
             protocol=MQTTProtocolVersion.MQTTv5,
             reconnect_on_failure=False,
         )
-        client.connect_timeout = CONNECT_TIMEOUT_S
+        client.connect_timeout = self._connect_timeout_s
         client.max_inflight_messages_set(65_535)
         client.will_set(topic(self._site, COORDINATOR, "state"), will, qos=1, retain=True)
         if self._context is not None:
@@ -146,6 +159,7 @@ class SelectorLink:
         client.on_socket_register_write = _by_flush  # its being there keeps paho from writing inside publish()
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
+        client.on_publish = self._on_publish
         client.on_message = self._on_message
         client.on_disconnect = self._on_disconnect
         return client
@@ -186,7 +200,7 @@ class SelectorLink:
 
     def _on_open(self, client: paho.Client, data: Any, sock: Any) -> None:
         no_delay(client, data, sock)
-        self._socket = sock
+        self._socket = self._last_socket = sock
         self._selector.register(sock, selectors.EVENT_READ, self)
         self._poll.register(sock, select.POLLIN | select.POLLHUP | select.POLLERR)
 
@@ -196,24 +210,33 @@ class SelectorLink:
             self._forget(sock)
 
     def _on_connect(self, client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any) -> None:
+        self._answered = True
         if reason.is_failure:
-            code = "LINK_NOT_AUTHORISED" if reason.value in NOT_AUTHORISED else "LINK_REFUSED"
-            self._fail(code, f"the broker at {self._endpoint} says: {reason}")
+            self._fail(*refused(self._endpoint, reason))
             return
         client.subscribe([(name, SubscribeOptions(qos=1)) for name in filters(self._site, "agent")])
 
     def _on_subscribe(
         self, _client: paho.Client, _data: Any, _mid: int, reasons: list[ReasonCode], _props: Any
     ) -> None:
-        if any(reason.is_failure for reason in reasons):
-            self._fail("LINK_NOT_AUTHORISED", f"the broker at {self._endpoint} refuses our topics: {reasons[0]}")
+        failed = [reason for reason in reasons if reason.is_failure]
+        if failed:
+            self._fail("LINK_NOT_AUTHORISED", refused(self._endpoint, failed[0], "our topics")[1])
             return
         self._up = True
         self._post(LinkUp())
 
+    def _on_publish(self, _client: paho.Client, _data: Any, _mid: int, reason: ReasonCode, _props: Any) -> None:
+        if reason.value not in NOT_AUTHORISED:
+            self._accepted = True
+        elif self._accepted:
+            self._post(Unheard("PUBLISH_NOT_AUTHORISED"))
+        else:  # our own state, the first of all
+            self._fail(*refused(self._endpoint, reason, "what we publish"))
+
     def _on_disconnect(self, client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any) -> None:
         if client is self._client:
-            self._fail("LINK_LOST", f"the connection to {self._endpoint} ended: {reason}")
+            self._fail(*ended(self._endpoint, reason, self._last_socket, answered=self._answered))
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         size = len(message.payload)

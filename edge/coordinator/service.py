@@ -23,7 +23,7 @@ from edge.core.fleet import FleetCore
 from edge.errors import ConfigError, StoreError
 from edge.events_fleet import ClockRead, LinkUp, StopWanted, Tick
 from edge.shell.clock import utc_offset_ns
-from edge.shell.mqtt import Endpoint
+from edge.shell.endpoint import Endpoint
 
 MISC_S: Final = 1.0
 STANDBY_S: Final = 1.0

@@ -38,7 +38,7 @@ from edge.shell.infer import Route
 from edge.vision.findings import Zone, to_inference
 
 if TYPE_CHECKING:
-    from edge.shell.mqtt import Endpoint
+    from edge.shell.endpoint import Endpoint
 
 MB = 1024 * 1024
 BUILTIN = "builtin:"
@@ -158,7 +158,7 @@ def plc_settings(plc: PlcConfig) -> PlcSettings:
 
 def endpoint(loaded: Loaded, link: LinkConfig) -> Endpoint:
     """Where the broker is. Raises ConfigError for files that cannot be read."""
-    from edge.shell.mqtt import Endpoint, Tls  # paho is read while the model loads, see daemon.py
+    from edge.shell.endpoint import Endpoint, Tls  # paho is read while the model loads, see daemon.py
 
     tls = None
     if link.tls:

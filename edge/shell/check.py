@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from edge.config import load_agent
 from edge.shell.assemble import check_labels, core_settings, endpoint, load_models, make_driver
-from edge.shell.mqtt import tls_context
+from edge.shell.endpoint import tls_context
 
 
 class CheckReport(Struct, frozen=True):

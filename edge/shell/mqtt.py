@@ -14,75 +14,28 @@ from __future__ import annotations
 
 import queue
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 import paho.mqtt.client as paho
-from msgspec import Struct
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from edge.errors import ConfigError, RemoteError
+from edge.errors import RemoteError
 from edge.events import AgentEvent, Connected, Disconnected, Received, Refused
+from edge.shell.endpoint import NOT_AUTHORISED, Endpoint, ended, explain, no_delay, refused, silent, tls_context
 from edge.topics import BY_KIND, COORDINATOR, MAX_PACKET_BYTES, WINDOW_RECORDS, TopicKind, decode, parse, topic
 
 CONNECT_TIMEOUT_S = 5.0
-TAKEN_OVER = 0x8E
-NOT_AUTHORISED = {0x86, 0x87, 0x8C}
+FAREWELL_S = 1.0
+"""So long our goodbye may take. Without it the broker would publish our will."""
 INFLIGHT = 4 * WINDOW_RECORDS
-
-
-class Tls(Struct, frozen=True):
-    """PEM files; ``cert`` and ``key`` for a client certificate."""
-
-    ca: Path
-    cert: Path | None = None
-    key: Path | None = None
-
-
-class Endpoint(Struct, frozen=True):
-    """Where the broker is and how we come in."""
-
-    host: str
-    port: int
-    keepalive_s: int = 5
-    tls: Tls | None = None
-    username: str | None = None
-    password: str | None = None
-
-    def __str__(self) -> str:
-        return f"{'mqtts' if self.tls else 'mqtt'}://{self.host}:{self.port}"
-
-
-def tls_context(tls: Tls) -> ssl.SSLContext:
-    """TLS 1.2 or newer, the broker's certificate and name checked. Raises ConfigError TLS_FILE_UNUSABLE."""
-    try:
-        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(tls.ca))
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.sslsocket_class = TidySocket
-        if tls.cert:
-            context.load_cert_chain(str(tls.cert), str(tls.key) if tls.key else None)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError("TLS_FILE_UNUSABLE", "a certificate or key cannot be used", str(error)) from error
-    return context
-
-
-class TidySocket(ssl.SSLSocket):
-    """Closes itself when the handshake fails; paho leaves it to the garbage collector."""
-
-    def do_handshake(self, block: bool = False) -> None:
-        try:
-            super().do_handshake(block)
-        except BaseException:
-            self.close()
-            raise
 
 
 class MqttLink:
@@ -95,17 +48,25 @@ class MqttLink:
         agent: str,
         post: Callable[[AgentEvent], None],
         conn_no: Callable[[], int],
+        *,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
     ) -> None:
+        """Raises ConfigError TLS_FILE_UNUSABLE. ``connect_timeout_s``: until our subscriptions stand."""
         self._endpoint = endpoint
         self._site = site
         self._agent = agent
         self._post = post
         self._conn_no = conn_no
+        self._connect_timeout_s = connect_timeout_s
         self._context = tls_context(endpoint.tls) if endpoint.tls else None
         self._client: paho.Client | None = None
         self._orders: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._up = False
+        self._trying = False
+        self._answered = False
+        self._accepted = False
         self._subscribed = 0
+        self._socket: object = None
         self._thread = threading.Thread(target=self._run, name="link", daemon=True)
         self._thread.start()
 
@@ -129,39 +90,60 @@ class MqttLink:
 
     def disconnect(self, linger_s: float = 2.0) -> None:
         """Leave in good order: what was handed over goes out first, as far as ``linger_s`` allows."""
-        client, self._up = self._client, False
+        client, self._up, self._trying = self._client, False, False
         if client is not None:
-            deadline = time.monotonic() + linger_s
-            done = threading.Event()
-            while client.is_connected() and _unsent(client) and time.monotonic() < deadline:
-                done.wait(0.01)
+            _wait(lambda: not (client.is_connected() and _unsent(client)), linger_s)
             client.disconnect()
 
     def close(self) -> None:
         """End the thread and the connection."""
-        self._up = False
+        self._up = self._trying = False
         self._orders.put(None)
-        self._thread.join(CONNECT_TIMEOUT_S + 5.0)
+        self._thread.join(self._connect_timeout_s + FAREWELL_S + 4.0)
 
     def _run(self) -> None:
-        while (will := self._orders.get()) is not None:
-            self._drop()
-            # Known before it connects: it may be lost again within `connect`, and that must be heard.
-            client = self._client = self._make(will)
+        while True:
             try:
-                client.connect(self._endpoint.host, self._endpoint.port, self._endpoint.keepalive_s, **self._session())
-            except (OSError, ValueError) as error:
-                self._client = None
-                self._post(Disconnected(*explain(error, self._endpoint)))
+                # paho itself gives up after the keep-alive, which may be minutes.
+                will = self._orders.get(timeout=self._connect_timeout_s if self._trying else None)
+            except queue.Empty:
+                self._give_up()
                 continue
+            self._drop()
+            if will is None:
+                return
+            self._try(will)
+
+    def _try(self, will: bytes) -> None:
+        # Known before it connects: it may be lost again within `connect`, and that must be heard.
+        client = self._client = self._make(will)
+        self._trying, self._answered, self._accepted, self._subscribed = True, False, False, 0
+        try:
+            client.connect(self._endpoint.host, self._endpoint.port, self._endpoint.keepalive_s, **self._session())
+        except (OSError, ValueError) as error:
+            self._client = None
+            self._down(*explain(error, self._endpoint, self._connect_timeout_s))
+        else:
             client.loop_start()
-        self._drop()
+
+    def _give_up(self) -> None:
+        if self._trying:
+            self._drop()  # its thread has ended after this: nothing else is said of it any more
+        if self._trying:
+            self._down(*silent(self._endpoint, self._connect_timeout_s))
+
+    def _down(self, code: str, what: str) -> None:
+        self._up = self._trying = False
+        self._post(Disconnected(code, what))
 
     def _drop(self) -> None:
         client, self._client = self._client, None
         if client is not None:
             client.on_disconnect = None
             client.disconnect()
+            # paho's thread stays until all is sent, or the keep-alive is over: a peer that reads no more is left.
+            _wait(lambda: client.socket() is None, FAREWELL_S)
+            _shut(client.socket())
             client.loop_stop()
 
     def _session(self) -> dict[str, Any]:
@@ -176,53 +158,66 @@ class MqttLink:
             protocol=MQTTProtocolVersion.MQTTv5,
             reconnect_on_failure=False,
         )
-        client.connect_timeout = CONNECT_TIMEOUT_S
+        client.connect_timeout = self._connect_timeout_s
         client.max_inflight_messages_set(INFLIGHT)
         client.will_set(topic(self._site, self._agent, "state"), will, qos=1, retain=True)
         if self._context is not None:
             client.tls_set_context(self._context)
         if self._endpoint.username is not None:
             client.username_pw_set(self._endpoint.username, self._endpoint.password)
-        client.on_socket_open = no_delay
+        client.on_socket_open = self._on_open
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
+        client.on_publish = self._on_publish
         client.on_message = self._on_message
         client.on_disconnect = self._on_disconnect
         return client
 
+    def _on_open(self, client: paho.Client, data: Any, sock: Any) -> None:
+        no_delay(client, data, sock)
+        self._socket = sock
+
     def _on_connect(self, client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any) -> None:
+        self._answered = True
         if reason.is_failure:
-            code = "LINK_NOT_AUTHORISED" if reason.value in NOT_AUTHORISED else "LINK_REFUSED"
-            client.on_disconnect = None
-            self._post(Disconnected(code, f"the broker at {self._endpoint} says: {reason}"))
-            client.disconnect()
+            self._leave(client, *refused(self._endpoint, reason))
             return
         # Our own state alone first: by the time the second subscription stands, we know who was here before us.
         client.subscribe(topic(self._site, self._agent, "state"), options=SubscribeOptions(qos=1))
-        self._subscribed = 0
 
     def _on_subscribe(self, client: paho.Client, _data: Any, _mid: int, reasons: list[ReasonCode], _props: Any) -> None:
-        if any(reason.is_failure for reason in reasons):
-            what = f"the broker at {self._endpoint} refuses our own topics: {reasons[0]}"
-            client.on_disconnect = None
-            self._post(Disconnected("LINK_NOT_AUTHORISED", what))
-            client.disconnect()
+        failed = [reason for reason in reasons if reason.is_failure]
+        if failed:
+            self._leave(client, "LINK_NOT_AUTHORISED", refused(self._endpoint, failed[0], "our own topics")[1])
             return
         self._subscribed += 1
         if self._subscribed == 1:
             rest = [topic(self._site, self._agent, kind) for kind in ("desired", "ask", "ack")]
             client.subscribe([(name, SubscribeOptions(qos=1)) for name in rest])
             return
-        self._up = True
+        self._up, self._trying = True, False
         self._post(Connected(self._conn_no()))
+
+    def _on_publish(self, client: paho.Client, _data: Any, _mid: int, reason: ReasonCode, _props: Any) -> None:
+        if reason.value not in NOT_AUTHORISED:
+            self._accepted = True
+        elif self._accepted:
+            self._post(Refused("PUBLISH_NOT_AUTHORISED"))
+        else:  # our birth, the first of all: nobody would know of us
+            self._leave(client, *refused(self._endpoint, reason, "what we publish"))
+
+    def _leave(self, client: paho.Client, code: str, what: str) -> None:
+        """On paho's thread: this connection is of no use."""
+        client.on_disconnect = None
+        if client is self._client and (self._trying or self._up):
+            self._down(code, what)
+        client.disconnect()
 
     def _on_disconnect(self, client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any) -> None:
         if client is not self._client:
             return
         client.on_disconnect = None  # paho calls twice when the keep-alive ran out
-        self._up = False
-        code = "LINK_TAKEN_OVER" if reason.value == TAKEN_OVER else "LINK_LOST"
-        self._post(Disconnected(code, f"the connection to {self._endpoint} ended: {reason}"))
+        self._down(*ended(self._endpoint, reason, self._socket, answered=self._answered))
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         received_ns = time.monotonic_ns()
@@ -247,27 +242,18 @@ def read_message(message: paho.MQTTMessage, received_ns: int) -> Received:
     return Received(address.agent, address.kind, body, received_ns, expiry_ns, bool(message.retain))
 
 
-def no_delay(_client: paho.Client, _data: Any, sock: Any) -> None:
-    """Send small packets at once."""
-    real = sock if isinstance(sock, socket.socket) else getattr(sock, "_sock", sock)
-    real.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def explain(error: Exception, endpoint: Endpoint) -> tuple[str, str]:
-    """Code and sentence for a connection that did not come about."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return "LINK_TLS", f"the certificate of {endpoint} is not accepted: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return "LINK_TLS", f"no TLS with {endpoint}: {error.reason or error}"
-    if isinstance(error, ConnectionRefusedError):
-        return "LINK_REFUSED", f"nothing listens at {endpoint}"
-    if isinstance(error, socket.gaierror):
-        return "LINK_HOST_UNKNOWN", f"the host name of {endpoint} is not known"
-    if isinstance(error, TimeoutError):
-        return "LINK_TIMEOUT", f"{endpoint} did not answer within {CONNECT_TIMEOUT_S:g} s"
-    return "LINK_FAILED", f"{endpoint} cannot be reached: {error}"
-
-
 def _unsent(client: paho.Client) -> bool:
     """Whether paho still holds packets or unanswered QoS 1 messages of ours."""
     return bool(client.want_write() or client._out_messages)  # noqa: SLF001 - paho offers no public question for it
+
+
+def _wait(done: Callable[[], bool], most_s: float) -> None:
+    deadline, pause = time.monotonic() + most_s, threading.Event()
+    while not done() and time.monotonic() < deadline:
+        pause.wait(0.005)
+
+
+def _shut(sock: Any) -> None:
+    if sock is not None:
+        with suppress(OSError):  # it may be gone meanwhile
+            sock.shutdown(socket.SHUT_RDWR)

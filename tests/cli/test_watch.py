@@ -32,7 +32,7 @@ from edge.messages import (
     encode_record,
 )
 from edge.shell.broker import Broker
-from edge.shell.mqtt import Tls
+from edge.shell.endpoint import Tls
 from edge.topics import decode, encode, envelope, topic
 
 RESULT = Result(

@@ -13,7 +13,7 @@ from edge.domain import Finding, ModelRef, Reason
 from edge.events_fleet import AgentKnown
 from edge.messages import Event, Evidence, Latency, Record, Reported, Result, State, encode_record
 from edge.ports import Batch
-from edge.shell.mqtt import Endpoint
+from edge.shell.endpoint import Endpoint
 
 WAIT_S = 10.0
 MODEL = ModelRef("plates", "1.2.0", "ab" * 32)

@@ -32,7 +32,7 @@ from edge.messages import (
     mac_ok,
 )
 from edge.shell.broker import Broker
-from edge.shell.mqtt import Endpoint
+from edge.shell.endpoint import Endpoint
 from edge.topics import decode, encode, envelope, parse, topic
 
 pytestmark = pytest.mark.live
