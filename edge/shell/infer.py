@@ -20,7 +20,7 @@ from typing import Literal
 from edge.domain import Inference
 from edge.events import AgentEvent, InferFailed, Inferred, SourceEnd
 from edge.ports import Frame
-from edge.shell.engine import Engine, InferWorker, code_of
+from edge.shell.engine import Engine, InferWorker, code_of, give_back_memory
 from edge.shell.framestore import FrameStore, Shot
 from edge.shell.order import Order
 from edge.shell.slots import Job, Slots
@@ -113,7 +113,9 @@ class Infer:
     def wait_warm(self, timeout_s: float) -> bool:
         """Wait until every worker's model answered a warm-up frame; False when it did not within ``timeout_s``."""
         end = time.monotonic() + timeout_s
-        return all(worker.warm.wait(max(0.0, end - time.monotonic())) for worker in self._workers)
+        warm = all(worker.warm.wait(max(0.0, end - time.monotonic())) for worker in self._workers)
+        give_back_memory()
+        return warm
 
     def use_recipe(self, recipe: str) -> None:
         """From the next free-running frame on."""
