@@ -66,6 +66,7 @@ def serial(model: Any, video: Path) -> Slice:
 
     def run(seconds: float) -> float:
         capture = cv2.VideoCapture(str(video))
+        cv2.setNumThreads(-1)  # its own default
         n, began = 0, time.perf_counter()
         while time.perf_counter() - began < seconds:
             found, frame = capture.read()
@@ -88,6 +89,7 @@ def serial(model: Any, video: Path) -> Slice:
 
 def pipeline(predictor: Predictor, video: Path, workers: int) -> Slice:
     def run(seconds: float) -> float:
+        cv2.setNumThreads(1)  # as the daemon does
         store, crashes, failed = FrameStore(), [], []
 
         def post(event: Any) -> None:
