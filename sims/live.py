@@ -102,11 +102,15 @@ def run_live(scenario: Scenario, file: Path, seed: int, out: Path, show: Show) -
 
 def _fresh(work: Path) -> Path:
     """An empty folder for this run; what an earlier one left there is moved aside, never mixed with it."""
-    if work.exists():
-        old = work.with_name(f"{work.name}-before")
-        _remove(old)
-        work.rename(old)
-    work.mkdir(parents=True)
+    try:
+        if work.exists():
+            old = work.with_name(f"{work.name}-before")
+            _remove(old)
+            work.rename(old)
+        work.mkdir(parents=True)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise InputError("OUT_UNWRITABLE", f"cannot make {work}", why, "name another folder with --out") from error
     return work.resolve()
 
 

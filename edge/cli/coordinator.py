@@ -73,6 +73,8 @@ def coordinator(
         raise ConfigError("ID_WRONG", f"--site {site!r}", "an id has letters, digits, '.', '_', '-', at most 64")
     if broker and start_broker:
         raise ConfigError("BROKER_TWICE", "--broker and --start-broker exclude each other", hint="give one of them")
+    if not broker and not start_broker:
+        note(f"using the broker at {DEFAULT_BROKER}; --start-broker auto starts one")
     tls = Tls(tls_ca, tls_cert, tls_key) if tls_ca else None
     _make_folder(data)
     with contextlib.ExitStack() as stack:

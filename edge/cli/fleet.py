@@ -16,6 +16,7 @@ from edge.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True, help="Who is there, what runs, and changing it.")
 POLL_S = 0.2
+OPS = "ping, snapshot, pause, resume, restart"
 
 Url = Annotated[str, typer.Option("--url", help="The coordinator's HTTP API.", envvar="JIDOKA_URL")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -122,7 +123,7 @@ def _wait_applied(client: Client, agent: str, rev: int, wait_s: float) -> dict[s
 @app.command()
 def ask(
     agent: AgentId,
-    op: Annotated[str, typer.Argument(help="ping, snapshot, pause, resume, restart …")],
+    op: Annotated[str, typer.Argument(help=OPS)],
     args: Annotated[list[str] | None, typer.Argument(help="name=value")] = None,
     ttl_s: Annotated[float, typer.Option("--ttl", min=0.1, max=300, help="Seconds until it is refused.")] = 10,
     url: Url = DEFAULT_URL,
@@ -140,7 +141,9 @@ def ask(
         told = ", ".join(f"{name} {value}" for name, value in reply["body"].items())
         say(f"{agent} did {op} in {took_ms:.0f} ms" + (f": {told}" if told else ""))
     if not reply["ok"]:
-        raise refused(reply["code"], "ASK_REFUSED", f"{agent} refused {op}", reply["what"])
+        hint = f"it knows {OPS}" if reply["code"] == "CMD_UNKNOWN" else ""
+        why = reply["what"] if reply["what"] != op else ""
+        raise refused(reply["code"], "ASK_REFUSED", f"{agent} refused {op}", why, hint)
 
 
 def _path(agent: str) -> str:

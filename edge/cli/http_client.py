@@ -15,6 +15,8 @@ DEFAULT_URL: Final = "http://127.0.0.1:8080"
 TIMEOUT_S: Final = 15.0
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 _HTTP_ERROR: Final = 400
+_BAD_REQUEST: Final = (400, 422)
+_HINTS: Final = {"AGENT_UNKNOWN": "`jidoka fleet ls` shows who is known"}
 
 
 class RefusedError(JidokaError):
@@ -99,9 +101,10 @@ class Client:
 def _refusal(code: str, what: str, status: int) -> JidokaError:
     if not CODE_PATTERN.fullmatch(code):
         return LinkError("LINK_FAILED", f"the coordinator answered with status {status}")
-    return RefusedError(code, what)
+    kind = ConfigError if status in _BAD_REQUEST else RefusedError
+    return kind(code, what, hint=_HINTS.get(code, ""))
 
 
-def refused(code: str, otherwise: str, what: str, why: str) -> RefusedError:
+def refused(code: str, otherwise: str, what: str, why: str, hint: str = "") -> RefusedError:
     """An agent's no. Its code is foreign text: what is no code gives way to ``otherwise``."""
-    return RefusedError(code if CODE_PATTERN.fullmatch(code) else otherwise, what, why)
+    return RefusedError(code if CODE_PATTERN.fullmatch(code) else otherwise, what, why, hint)

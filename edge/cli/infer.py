@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge.cli.common import note, progress, say_json, say_table
-from edge.errors import Exit, InputError, JidokaError
+from edge.errors import Exit, InputError, JidokaError, ModelError
 
 if TYPE_CHECKING:
     from edge.cli.media import Item
@@ -43,12 +43,11 @@ def infer(
     Exits 0 whatever is found. An input that cannot be read keeps its place, and the status is 3 at the end.
     """
     from edge.cli import media
-    from edge.models.loading import load
 
     if mm_per_px is not None and not mm_per_px > 0:
         raise typer.BadParameter("must be above 0", param_hint="--mm-per-px")
     media.quiet_decoders()
-    predictor = load(model, min_score=min_score)
+    predictor = _loaded(model, min_score)
     for sentence in predictor.assumed:
         note(f"assumed: {sentence}")
     inputs_there = frozenset(path.resolve() for path in inputs)
@@ -67,6 +66,17 @@ def infer(
         note(error)
     if work.errors:
         raise typer.Exit(int(Exit.INPUT))
+
+
+def _loaded(model: Path, min_score: float | None) -> Predictor:
+    """The model, or an error that names it."""
+    from edge.models.loading import load
+
+    try:
+        return load(model, min_score=min_score)
+    except ModelError as error:
+        what = error.what if str(model) in error.what else f"{model}: {error.what}"
+        raise ModelError(error.code, what, error.why, error.hint) from error
 
 
 @dataclass(slots=True)

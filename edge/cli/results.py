@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import itertools
 import json
 import sys
 from collections.abc import Iterator
@@ -107,11 +108,12 @@ def _write_file(file: Path, rows: Iterator[dict[str, Any]]) -> None:
 
 def _write_csv(stream: IO[str], rows: Iterator[dict[str, Any]]) -> int:
     writer = csv.writer(stream)
+    first = list(itertools.islice(rows, 1))  # a refused question leaves no header behind
     writer.writerow(COLUMNS)
     count = 0
     with progress("exporting") as bar:
         task = bar.add_task("results", total=None)
-        for row in rows:
+        for row in itertools.chain(first, rows):
             writer.writerow([_cell(row, name) for name in COLUMNS])
             count += 1
             bar.advance(task)

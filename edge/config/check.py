@@ -53,7 +53,7 @@ def checked(data: Any, kind: type[T], locator: Locator, path: Path = ()) -> T:
     try:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
-        raise _explained(error, data, locator, path) from error
+        raise _explained(error, data, inspect.type_info(kind), locator, path) from error
 
 
 def _known_keys(data: Any, info: inspect.Type, locator: Locator, path: Path) -> None:
@@ -98,7 +98,9 @@ def _unknown(key: str, known: list[str], locator: Locator, path: Path) -> Config
     return ConfigError("CONFIG_UNKNOWN_KEY", f"{where}: unknown key {key!r} in {table}", hint=hint)
 
 
-def _explained(error: msgspec.ValidationError, data: Any, locator: Locator, path: Path) -> ConfigError:
+def _explained(
+    error: msgspec.ValidationError, data: Any, info: inspect.Type, locator: Locator, path: Path
+) -> ConfigError:
     message, _, at = str(error).partition(" - at `")
     steps = _STEP.findall(at.rstrip("`").removeprefix("$"))
     inner = _follow(data, [name or index for name, index in steps])
@@ -110,7 +112,28 @@ def _explained(error: msgspec.ValidationError, data: Any, locator: Locator, path
         return ConfigError("CONFIG_MISSING_KEY", f"{where}: {table} needs the key {field!r}")
     seen = _value_at(data, inner)
     said = f"{dotted(full)} = {seen!r}" if full else repr(seen)[:80]
-    return ConfigError("CONFIG_WRONG_VALUE", f"{where}: {said[:120]}", message[:1].lower() + message[1:])
+    why = _allowed(info, inner) or message[:1].lower() + message[1:]
+    return ConfigError("CONFIG_WRONG_VALUE", f"{where}: {said[:120]}", why)
+
+
+def _allowed(info: inspect.Type, path: Path) -> str:
+    """What may stand at ``path``, where its type says it better than msgspec: choices, and texts with a rule."""
+    match info:
+        case inspect.Metadata(type=inner, extra_json_schema=extra):
+            told = str((extra or {}).get("description", "")) if not path else ""
+            return told or _allowed(inner, path)
+        case inspect.UnionType(types=types):
+            return next((text for one in types if (text := _allowed(one, path))), "")
+        case inspect.LiteralType(values=values) if not path:
+            return f"it is one of {', '.join(map(repr, values))}"
+        case inspect.StructType(fields=fields) if path:
+            return next((_allowed(one.type, path[1:]) for one in fields if one.encode_name == path[0]), "")
+        case inspect.DictType(value_type=inner) if path:
+            return _allowed(inner, path[1:])
+        case inspect.ListType(item_type=inner) | inspect.VarTupleType(item_type=inner) if path:
+            return _allowed(inner, path[1:])
+        case _:
+            return ""
 
 
 def _follow(data: Any, steps: list[str]) -> Path:

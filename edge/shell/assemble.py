@@ -105,10 +105,14 @@ def check_labels(loaded: Loaded, models: Models) -> list[str]:
 def make_driver(driver: str, options: Any, name: str, folder: Path) -> Any:
     """Construct a driver; nothing is opened. A relative ``source`` path counts from the settings file's folder."""
     kind = load_class(DRIVERS, driver)
+    file = source_file(options, folder)
+    return kind(name, options if file is None else structs.replace(options, source=str(file)))
+
+
+def source_file(options: Any, folder: Path) -> Path | None:
+    """The file or folder that a driver's option ``source`` names, if it names one and not a camera."""
     source = getattr(options, "source", None)
-    if isinstance(source, str) and "://" not in source and not source.isdigit():
-        options = structs.replace(options, source=str(folder / source))
-    return kind(name, options)
+    return folder / source if isinstance(source, str) and "://" not in source and not source.isdigit() else None
 
 
 def core_settings(loaded: Loaded, recipes: dict[str, RecipeSettings]) -> Settings:

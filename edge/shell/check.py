@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
 from edge.config import load_agent
-from edge.shell.assemble import check_labels, core_settings, endpoint, load_models, make_driver
+from edge.config.load import Loaded
+from edge.errors import ConfigError
+from edge.shell.assemble import check_labels, core_settings, endpoint, load_models, make_driver, source_file
 from edge.shell.endpoint import tls_context
+
+MAX_LABELS = 10
+"""So many labels of a model are named."""
 
 
 class CheckReport(Struct, frozen=True):
@@ -41,6 +47,7 @@ def check_agent(file: Path) -> CheckReport:
     config = loaded.config
     for name, source in config.sources.items():
         make_driver(source.driver, loaded.source_options[name], name, loaded.folder).close()
+        _check_file(loaded, name)
     for name, device in config.devices.items():
         make_driver(device.driver, loaded.device_options[name], name, loaded.folder).close()
     link = "none: the agent works alone"
@@ -57,9 +64,22 @@ def check_agent(file: Path) -> CheckReport:
         site=config.agent.site,
         sources={name: f"{one.driver}, {one.trigger}, {one.deliver}" for name, one in config.sources.items()},
         devices={name: one.driver for name, one in config.devices.items()},
-        models={name: ", ".join(one.labels[:10]) for name, one in models.predictors.items()},
+        models={name: _named(one.labels) for name, one in models.predictors.items()},
         link=link,
         data_dir=str(loaded.path(config.agent.data_dir)),
         remote=tuple(key.name for key in settings.remote),
         warnings=tuple(check_labels(loaded, models)),
     )
+
+
+def _check_file(loaded: Loaded, name: str) -> None:
+    """A video or folder must be there now; a camera may come later. Raises ConfigError SOURCE_ABSENT."""
+    path = source_file(loaded.source_options[name], loaded.folder)
+    if path is not None and not path.exists():
+        where = loaded.locator.where(("sources", name, "options", "source"))
+        raise ConfigError("SOURCE_ABSENT", f"{where}: there is no file or folder {path}", hint="check the path")
+
+
+def _named(labels: Sequence[str]) -> str:
+    more = len(labels) - MAX_LABELS
+    return ", ".join(labels[:MAX_LABELS]) + (f" and {more} more" if more > 0 else "")

@@ -66,6 +66,10 @@ class TidySocket(ssl.SSLSocket):
 
 def tls_context(tls: Tls) -> ssl.SSLContext:
     """TLS 1.2 or newer, the broker's certificate and name checked. Raises ConfigError TLS_FILE_UNUSABLE."""
+    files = [str(file) for file in (tls.ca, tls.cert, tls.key) if file]
+    for file in files:
+        if not Path(file).is_file():
+            raise ConfigError("TLS_FILE_UNUSABLE", f"there is no file {file}", hint="check the path")
     try:
         context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(tls.ca))
         context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -73,7 +77,8 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
         if tls.cert:
             context.load_cert_chain(str(tls.cert), str(tls.key) if tls.key else None)
     except (OSError, ssl.SSLError) as error:
-        raise ConfigError("TLS_FILE_UNUSABLE", "a certificate or key cannot be used", str(error)) from error
+        what = f"a certificate or key cannot be used: {', '.join(files)}"
+        raise ConfigError("TLS_FILE_UNUSABLE", what, str(error)) from error
     return context
 
 

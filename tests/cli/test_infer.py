@@ -200,6 +200,7 @@ def test_models_that_are_none(jidoka, tmp_path, kind):
         "unknown": "MODEL_HEAD_UNKNOWN",
     }
     assert ran.status == 3 and ran.out == "" and ran.last.startswith(codes[kind] + ": ")
+    assert str(path) in ran.last, "which of the files it was"
 
 
 def test_wrong_use_is_said_as_such(jidoka, dark, tmp_path):

@@ -61,12 +61,14 @@ def test_a_file_is_whole(serving: Serving, tmp_path: Path, capsys: pytest.Captur
 def test_mistakes_are_one_line(serving: Serving, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cases = (
         (["--csv", str(tmp_path / "no" / "out.csv")], 3, "FILE_UNWRITABLE"),
-        (["--since", "yesterday"], 5, "TIME_WRONG"),
+        (["--since", "yesterday"], 3, "TIME_WRONG"),
         (["--decision", "maybe"], 2, "USAGE_WRONG"),
         (["--url", f"http://127.0.0.1:{closed_port()}"], 5, "LINK_REFUSED"),
         (["--url", "ftp://x"], 3, "URL_WRONG"),
     )
     for args, status, code in cases:
         assert export(serving, *args) == status, args
-        last = capsys.readouterr().err.splitlines()[-1]
+        told = capsys.readouterr()
+        last = told.err.splitlines()[-1]
         assert last.startswith(f"{code}: "), last
+        assert told.out == "", "no header of an answer that never came"

@@ -98,6 +98,19 @@ def test_the_line_and_the_likely_word_are_named(tmp_path: Path, old, new, code, 
     assert "\n" not in str(error)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('driver = "opencv"', 'driver = "opencv"\ndeliver = "all"', "it is one of 'every', 'newest'"),
+        ('driver = "opencv"', 'driver = "opencv"\ntrigger = "bell"', "it is one of 'free', 'plc'"),
+        ('id = "cell-1"', 'id = "cell/1"', "letters, digits, . _ -; at most 64"),
+    ],
+)
+def test_what_may_stand_there_is_said(tmp_path: Path, old, new, said) -> None:
+    error = load(tmp_path, GOOD.replace(old, new, 1))
+    assert (error.code, error.why) == ("CONFIG_WRONG_VALUE", said)
+
+
 def test_a_missing_key_names_its_table(tmp_path: Path) -> None:
     error = load(tmp_path, GOOD.replace('path = "model.onnx"\n', ""))
     assert (error.code, "'path'" in error.what, "[model]" in error.what) == ("CONFIG_MISSING_KEY", True, True)
