@@ -150,6 +150,8 @@ class ActuateThread(Worker):
             beat = None
             if not safe and command is None:
                 beat, self._beat = self._beat, None
+            if safe:
+                self._beat = None  # it would say that we are ready
         if safe:
             self._make_safe()
         elif command is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from edge.config import Loaded
@@ -20,14 +21,7 @@ from edge.core.dialogue import Boot
 from edge.core.wanted import ASKS, DESIRED
 from edge.domain import Kind, SeqRange
 from edge.errors import StoreError
-from edge.events import (
-    AgentEvent,
-    Committed,
-    Evicted,
-    JournalTrouble,
-    StopAsked,
-    Tick,
-)
+from edge.events import AgentEvent, Committed, Evicted, JournalTrouble, StopAsked, Tick
 from edge.messages import encode_record
 from edge.shell.actuate import ActuateThread
 from edge.shell.assemble import Models, core_settings, endpoint, make_driver, policies
@@ -104,8 +98,8 @@ class Agent:
         oldest_ns = time.monotonic_ns() - int(within_s * 1e9)
         return self._core_ns > oldest_ns and self.shells.infer.last_answer_ns > oldest_ns
 
-    def start(self, warm_timeout_s: float = 60.0) -> bool:
-        """Start the rooms; True when every model has answered a warm-up frame."""
+    def start(self, warm_timeout_s: float = 60.0, enough: Callable[[], bool] = lambda: False) -> bool:
+        """Start the rooms, devices last; False if a model did not warm up (`Infer.wait_warm`): then no device moves."""
         clock = self._utc.check()
         if clock is not None:
             self._utc_offset_ns = clock.utc_offset_ns
@@ -116,10 +110,11 @@ class Agent:
         shells.infer.start()
         for capture in shells.captures.values():  # they open while the models warm up
             capture.start()
-        warm = shells.infer.wait_warm(warm_timeout_s)
+        if not shells.infer.wait_warm(warm_timeout_s, enough):
+            return False
         for device in shells.devices.values():
             device.start()
-        return warm
+        return True
 
     def run(self) -> int:
         """The core's loop; returns the exit status. An exception of the core makes everything safe and is raised."""

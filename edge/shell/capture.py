@@ -202,8 +202,9 @@ class CaptureThread(Worker):
                 raise
             try:
                 self._prove()
-            except JidokaError:
-                raise error from None  # why it failed, not that it is closed since
+            except JidokaError as second:
+                # Some drivers close when the connection goes: then the first error is the one that says why.
+                raise (error if second.code == "SOURCE_NOT_OPEN" else second) from None
         else:
             self._submit_for(ask, frame)
 

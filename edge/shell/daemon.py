@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import select
 import signal
+import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import cv2
 
-from edge.config import load_agent
-from edge.shell.assemble import check_labels, load_models
+from edge.config import Loaded, load_agent
+from edge.errors import Exit, JidokaError, ModelError
+from edge.shell.assemble import Models, check_labels, load_models
+from edge.shell.infer import WARM_EVERY_S
 from edge.shell.logs import make_logger
 from edge.shell.notify import Notifier, Watchdog
 
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from edge.shell.page import Page
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+WARM_S = 60.0
+WARM_HINT = "try it on a picture with `jidoka infer`"
 
 
 class Signals:
@@ -53,15 +58,32 @@ def run_agent(file: Path, *, forget_remote: bool, note: Callable[[str], None]) -
     """Run until told to stop; returns the exit status. Raises JidokaError for what cannot start."""
     cv2.setNumThreads(1)  # the threads of this house are named; OpenCV's own pool only adds context switches
     loaded = load_agent(file)
+    status: int = Exit.BUG
+    before = set(threading.enumerate())
+    try:
+        status = _run(loaded, forget_remote=forget_remote, note=note)
+    except JidokaError as error:
+        status = error.exit_status
+        raise
+    except KeyboardInterrupt:
+        status = Exit.INTERRUPTED
+        raise
+    finally:
+        _leave_hanging(status, set(threading.enumerate()) - before)
+    return status
+
+
+def _run(loaded: Loaded, *, forget_remote: bool, note: Callable[[str], None]) -> int:
+    loading = _Loading(loaded)
+    # The runtime loads without the interpreter lock; meanwhile the rest of the house is read.
+    from edge.shell.agent import Agent
+
+    models = loading.result()
+    # Until here a signal may simply end us; from here on there is something to close in good order.
     signals = Signals()
     try:
         log = make_logger()
-        with ThreadPoolExecutor(1, "load") as pool:
-            loading = pool.submit(load_models, loaded)
-            # The runtime loads without the interpreter lock; meanwhile the rest of the house is read.
-            from edge.shell.agent import Agent
-
-            agent = Agent(loaded, loading.result(), log, forget_remote=forget_remote)
+        agent = Agent(loaded, models, log, forget_remote=forget_remote)
         for sentence in check_labels(loaded, agent.models):
             log("warning", "RULE_SILENT", sentence, {})
         try:
@@ -72,35 +94,92 @@ def run_agent(file: Path, *, forget_remote: bool, note: Callable[[str], None]) -
         signals.close()
 
 
+def _leave_hanging(status: int, left: set[threading.Thread]) -> None:
+    """A thread that hangs in a foreign library aborts the process when the interpreter ends: end it without that."""
+    if left:
+        atexit.register(_end_now, status)  # what is still to be said, is said before
+
+
+def _end_now(status: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+class _Loading:
+    """Models being loaded by a thread of their own, which a Ctrl-C need not wait for: a trial may take long."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._models: Models | None = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._load, args=(loaded,), name="load", daemon=True)
+        self._thread.start()
+
+    def _load(self, loaded: Loaded) -> None:
+        try:
+            self._models = load_models(loaded)
+        except BaseException as error:  # noqa: BLE001 - raised again on the main thread
+            self._error = error
+
+    def result(self) -> Models:
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        assert self._models is not None
+        return self._models
+
+
 def _serve(agent: Agent, signals: Signals, note: Callable[[str], None]) -> int:
+    """Warm up, then run the core until it leaves. Ctrl-C ends with its own status, SIGTERM with 0."""
     notifier = Notifier()
     page = _open_page(agent)
-    watchdog = Watchdog(notifier, agent.alive)
-    outcome: list[int | BaseException] = []
-    core = threading.Thread(target=_core, args=(agent, outcome), name="core")
     try:
-        if not agent.start():
-            note("the model has not answered its warm-up frame yet")
-        core.start()
-        notifier.ready()
-        watchdog.start()
-        if page:
-            note(f"agent {agent.settings.agent} runs; its page: {page.url}")
-        while core.is_alive():
-            name = signals.wait(0.2)
-            if name:
-                notifier.stopping()
-                agent.stop(name)
-        core.join()
+        asked: list[str] = []
+        if agent.start(WARM_S, enough=lambda: _asked(signals, asked)):
+            if page:
+                note(f"agent {agent.settings.agent} runs; its page: {page.url}")
+            status = _run_core(agent, signals, notifier, asked)
+        elif asked:
+            notifier.stopping()
+            status = Exit.OK
+        else:
+            why = agent.shells.infer.last_error or f"it has not answered within {WARM_S:g} s"
+            raise ModelError("MODEL_SILENT", "the model gives no answer to its warm-up frame", why, WARM_HINT)
     finally:
-        watchdog.stop()
         if page:
             page.close()
             (agent.data_dir / "page.json").unlink(missing_ok=True)
+    return Exit.INTERRUPTED if status == Exit.OK and "SIGINT" in asked else status
+
+
+def _run_core(agent: Agent, signals: Signals, notifier: Notifier, asked: list[str]) -> int:
+    # An idle model is asked every WARM_EVERY_S: a shorter silence says nothing, whatever the manager's interval.
+    watchdog = Watchdog(notifier, lambda within_s: agent.alive(max(within_s, 2 * WARM_EVERY_S)))
+    outcome: list[int | BaseException] = []
+    core = threading.Thread(target=_core, args=(agent, outcome), name="core")
+    core.start()
+    notifier.ready()
+    watchdog.start()
+    try:
+        while core.is_alive():
+            if _asked(signals, asked, 0.2):
+                notifier.stopping()
+                agent.stop(asked[-1])
+        core.join()
+    finally:
+        watchdog.stop()
     result = outcome[0]
     if isinstance(result, BaseException):
         raise result
     return result
+
+
+def _asked(signals: Signals, asked: list[str], wait_s: float = 0.0) -> bool:
+    """Whether a signal came now; ``asked`` keeps their names."""
+    name = signals.wait(wait_s)
+    if name:
+        asked.append(name)
+    return bool(name)
 
 
 def _core(agent: Agent, outcome: list[int | BaseException]) -> None:

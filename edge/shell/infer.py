@@ -35,6 +35,7 @@ EVERY_LIMIT = 8
 BLOCK_LIMIT = 4
 """Enough to keep the workers busy where reading waits for the model; each waiting frame holds a blob."""
 WARM_EVERY_S = 3.0
+LOOK_EVERY_S = 0.1
 
 Deliver = Literal["newest", "every"]
 
@@ -110,12 +111,18 @@ class Infer:
         joined = [worker.join(max(0.0, end - time.monotonic())) for worker in self._workers]
         return all(joined)
 
-    def wait_warm(self, timeout_s: float) -> bool:
-        """Wait until every worker's model answered a warm-up frame; False when it did not within ``timeout_s``."""
+    def wait_warm(self, timeout_s: float, enough: Callable[[], bool] = lambda: False) -> bool:
+        """Wait until every worker's model answered a warm-up frame. False when one failed, when ``enough()`` says so,
+        or after ``timeout_s``.
+        """
         end = time.monotonic() + timeout_s
-        warm = all(worker.warm.wait(max(0.0, end - time.monotonic())) for worker in self._workers)
+        while cold := [worker for worker in self._workers if not worker.warm.is_set()]:
+            left_s = end - time.monotonic()
+            if left_s <= 0 or self.last_error or enough():
+                break
+            cold[0].warm.wait(min(left_s, LOOK_EVERY_S))
         give_back_memory()
-        return warm
+        return not cold
 
     def use_recipe(self, recipe: str) -> None:
         """From the next free-running frame on."""

@@ -34,7 +34,9 @@ from edge.topics import BY_KIND, COORDINATOR, MAX_PACKET_BYTES, WINDOW_RECORDS, 
 
 CONNECT_TIMEOUT_S = 5.0
 FAREWELL_S = 1.0
-"""So long our goodbye may take. Without it the broker would publish our will."""
+"""So long may saying goodbye take."""
+WITH_WILL = 0x04
+"""MQTT 5.0, 3.14.2.1: disconnect with will message."""
 INFLIGHT = 4 * WINDOW_RECORDS
 
 
@@ -140,7 +142,8 @@ class MqttLink:
         client, self._client = self._client, None
         if client is not None:
             client.on_disconnect = None
-            client.disconnect()
+            # A goodbye that was not ours to say (see `disconnect`): the broker publishes our will.
+            client.disconnect(ReasonCode(PacketTypes.DISCONNECT, identifier=WITH_WILL))
             # paho's thread stays until all is sent, or the keep-alive is over: a peer that reads no more is left.
             _wait(lambda: client.socket() is None, FAREWELL_S)
             _shut(client.socket())

@@ -23,6 +23,7 @@ def status_of(core: AgentCore, shells: Shells, dropped_remote: int, now_ns: int)
         counters[f"commands_late_{name}"] = device.late
         counters[f"commands_refused_{name}"] = device.refused
         counters[f"reopened_{name}"] = device.reopened
+        counters[f"polls_late_{name}"] = device.late_polls
     counters["frames_replaced"] = shells.infer.replaced
     counters["pictures_lost"] = shells.store.missed + shells.store.evicted
     model = state.model
@@ -36,6 +37,10 @@ def status_of(core: AgentCore, shells: Shells, dropped_remote: int, now_ns: int)
         "recipe": state.recipe,
         "model": {"name": model.name, "version": model.version, "sha256": model.sha256} if model else None,
         "devices": state.devices,
+        "up": {
+            **{f"source {name}": capture.up for name, capture in shells.captures.items()},
+            **{f"device {name}": device.up for name, device in shells.devices.items()},
+        },
         "linked": shells.link is not None,
         "online": core.talk.online,
         "boot_no": core.scribe.boot_no,

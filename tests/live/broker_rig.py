@@ -90,6 +90,9 @@ class AgentEnd:
     def outcome(self, wait_s: float = WAIT_S) -> Outcome:
         return _outcome(self.next, wait_s)
 
+    def goodbye(self) -> None:
+        self._link.disconnect()
+
     def close(self) -> None:
         self._link.close()
 

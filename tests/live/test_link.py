@@ -231,6 +231,26 @@ def test_closing_does_not_wait_for_a_peer_that_reads_no_more(tmp_path):
         assert time.monotonic() - began < 4.0
 
 
+@pytest.mark.parametrize("orderly", [True, False])
+def test_who_leaves_without_a_goodbye_leaves_its_will(tmp_path, orderly):
+    with mosquitto(tmp_path, PLAIN) as (port, _):
+        end, witness = (AgentEnd(Endpoint("127.0.0.1", port)), CoordinatorEnd(Endpoint("127.0.0.1", port)))
+        for one in (end, witness):
+            one.connect()
+            assert one.outcome() == UP
+        end.say()
+        assert witness.next().message.status == "online"
+        if orderly:
+            end.goodbye()
+        end.close()
+        if orderly:
+            with pytest.raises(queue.Empty):
+                witness.next(0.3)
+        else:
+            assert witness.next().message.status == "offline"
+        witness.close()
+
+
 @pytest.mark.parametrize("speech", ["nothing", "half", "no SUBACK"])
 def test_a_server_that_never_answers_is_given_up_whatever_the_keep_alive(dial, speech):
     with socket.create_server(("127.0.0.1", 0)) as mute:

@@ -176,12 +176,16 @@ def test_make_safe_goes_first_and_refuses_what_waits():
         plc.freeze.clear()
         for n in range(1, 5):
             thread.apply(command(n))
+        thread.beat(7, ready=True)
         thread.make_safe()
         plc.freeze.set()
         answers = seen.wait_n(Applied, 4)
         seen.until(lambda _: "safe" in plc.verbs())
+        polls = thread.polls
+        seen.until(lambda _: thread.polls > polls + 2)
     assert [a.command_id for a in answers if a.ok] in ([], [1])
     assert {a.code for a in answers if not a.ok} == {"CMD_DROPPED"}
+    assert "beat" not in plc.verbs(), "it would have said that we are ready"
 
 
 def test_no_more_commands_than_the_limit_wait():

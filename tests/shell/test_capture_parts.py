@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import time
 
+import pytest
+from peer_http import HttpPeer
 from rig import Camera, Collector, picture, quick_backoff
 
+from drivers.camera_http import HttpCamera, HttpOptions
 from edge.domain import FrameRef
 from edge.errors import DeviceError
 from edge.events import Capture, CaptureFailed, Inferred, SourceChanged
@@ -98,6 +101,42 @@ def test_while_the_camera_is_away_parts_fail_at_once_and_are_counted():
     assert [e.part_id for e in rig.seen.of(CaptureFailed)] == [1, 2, 3]
     # The first failure is how it was noticed; the others came while it was away.
     assert [(c.up, c.missed) for c in changes] == [(True, 0), (False, 0), (True, 2)]
+
+
+@pytest.mark.parametrize(
+    ("errors", "told"),
+    [
+        (["SOURCE_LOST", "SOURCE_NOT_OPEN"], "SOURCE_LOST"),  # the driver closed with the first
+        (["SOURCE_TIMEOUT", "SOURCE_LOST"], "SOURCE_LOST"),  # a time-out alone proves nothing
+    ],
+)
+def test_a_camera_that_went_is_told_with_the_error_that_says_why(errors, told):
+    camera = Camera(on_demand=True)
+    with running(camera, triggered=True) as rig:
+        rig.seen.wait_n(SourceChanged, 1)
+        camera.errors = [DeviceError(code, "it went") for code in errors]
+        rig.ask(1)
+        down = rig.seen.wait_n(SourceChanged, 2)[-1]
+        assert (down.up, down.code) == (False, told)
+        assert rig.seen.of(CaptureFailed)[0].code == errors[0]
+
+
+def test_a_real_camera_whose_server_goes_is_lost_then_absent():
+    with HttpPeer() as peer:
+        camera = HttpCamera("cam", HttpOptions(url=f"http://127.0.0.1:{peer.port}/snapshot", timeout_s=0.5))
+        with running(camera, triggered=True) as rig:
+            rig.seen.wait_n(SourceChanged, 1)
+            peer.stop()
+            rig.ask(1)
+            down = rig.seen.wait_n(SourceChanged, 2)[-1]
+            assert (down.up, down.code) == (False, "SOURCE_LOST")
+            rig.seen.wait_n(CaptureFailed, 1)
+            failed = 1
+            while rig.seen.of(CaptureFailed)[-1].code == "SOURCE_LOST":  # until it was tried again
+                rig.ask(2)
+                failed += 1
+                rig.seen.wait_n(CaptureFailed, failed)
+            assert rig.seen.of(CaptureFailed)[-1].code == "SOURCE_ABSENT"
 
 
 def test_an_ask_whose_time_is_over_fails_late():

@@ -195,12 +195,30 @@ def test_a_model_that_does_not_warm_up_is_never_alive():
     seen = Collector()
     infer = Infer([Engine("m", Broken())], {"": Route("m")}, store=FrameStore(), post=seen.post, on_crash=seen.crash)
     infer.start()
-    assert not infer.wait_warm(0.05)
+    assert not infer.wait_warm(60.0), "it is not waited for what has failed"
     assert infer.last_answer_ns == 0
     assert "no kernel" in infer.last_error
     infer.stop()
     assert infer.join()
     assert not seen.crashes
+
+
+def test_waiting_for_a_model_that_hangs_can_be_given_up():
+    class Hanging(Model):
+        def warm_up(self) -> object:
+            assert self.gate.wait(10)
+            return super().warm_up()
+
+    model, seen = Hanging(), Collector()
+    model.gate.clear()
+    infer = Infer([Engine("m", model)], {"": Route("m")}, store=FrameStore(), post=seen.post, on_crash=seen.crash)
+    infer.start()
+    assert not infer.wait_warm(0.01)
+    assert not infer.wait_warm(60.0, enough=lambda: True)
+    model.gate.set()
+    assert infer.wait_warm(10.0)
+    infer.stop()
+    assert infer.join()
 
 
 def test_pictures_a_model_cannot_take_fail_in_the_capture_thread():
