@@ -60,6 +60,12 @@ LINK_NONE = """\
 # port = 1883
 # tls = { ca = "certs/ca.pem", cert = "certs/agent.pem", key = "certs/agent.key" }"""
 
+POLICY_OTHER = """\
+# Whatever the model finds makes the part bad. For one label: [policy.labels.NAME]; without [policy.other] the labels that
+# have no table of their own only inform.
+[policy.other]
+min_score = 0.5"""
+
 app = typer.Typer(add_completion=False)
 
 
@@ -99,7 +105,7 @@ def init(
         "TRIGGER": "plc" if plc is Plc.MODBUS else "free",
         "DELIVER": "every" if finite or plc is Plc.MODBUS else "newest",
         "MODEL": str(Path(model).absolute()) if model else MODEL,
-        "POLICY": "[policy.other]\nmin_score = 0.5" if model else "[policy.labels.dark]\nmin_score = 0.5",
+        "POLICY": POLICY_OTHER if model else "[policy.labels.dark]\nmin_score = 0.5",
         "PLC": PLC_MODBUS if plc is Plc.MODBUS else PLC_NONE,
         "PLC_TOO": " and the PLC" if plc is Plc.MODBUS else "",
         "LINK": link_table(broker),
