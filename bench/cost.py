@@ -1,7 +1,7 @@
 """The agent's own CPU a frame: everything but decoding and ``session.run``, at most 20 detections.
 
 ``steps``   preprocess, postprocess, findings, core with policy, record encoded and appended; one thread, one after
-            the other, on a picture just written, as a decoder leaves it: the figure the limit is for
+            the other, on a picture just written, as a decoder leaves it; medians, and without threads, locks and disk
 ``rooms``   the agent's rooms run as in the daemon (capture, inference worker, core, journal with its disk, outbox),
             but the camera hands out decoded pictures and the runtime gives the outputs it gave before. So the CPU of
             the process is all our own, locks, wake-ups and fsync included: once as fast as it goes, once at ``--hz``
