@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 from msgspec import Meta, Struct
@@ -139,11 +140,10 @@ class StopRule:
     def seen(self, *, rejected: bool, limits: StopSettings) -> str:
         """Why the line must stop now, or an empty string."""
         self._recent.append(rejected)
-        recent = list(self._recent)
         n = limits.consecutive
-        if n and len(recent) >= n and all(recent[-n:]):
+        if n and len(self._recent) >= n and all(islice(reversed(self._recent), n)):
             return f"{n} rejects in a row"
-        if limits.m and limits.k and sum(recent[-limits.k :]) >= limits.m:
+        if limits.m and limits.k and sum(islice(reversed(self._recent), limits.k)) >= limits.m:
             return f"{limits.m} rejects among the last {limits.k}"
         return ""
 

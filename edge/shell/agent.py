@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -53,7 +54,7 @@ class Agent:
         self._log = log
         self._mailbox: Mailbox[AgentEvent] = Mailbox()
         self._status: int | None = None
-        self._tail: list[str] = []
+        self._tail: deque[AgentEvent] = deque(maxlen=TAIL_EVENTS)
         self._crash: Exception | None = None
         self._utc = UtcWatch()
         self._utc_offset_ns = 0
@@ -158,7 +159,7 @@ class Agent:
         event = self._mailbox.get(wait_s)
         now_ns = self._core_ns = time.monotonic_ns()
         if event is not None:
-            self._remember(event)
+            self._tail.append(event)  # put into words only after a crash: this is every event's way
             self._carry_all(self.core.handle(event, now_ns))
         if now_ns >= self.core.deadline_ns():
             self._carry_all(self.core.handle(Tick(), now_ns))
@@ -169,15 +170,15 @@ class Agent:
             self._carrier.carry(effect)
 
     def _housekeeping(self, now_ns: int) -> None:
-        if now_ns - self._snapshot.get("made_ns", 0) < STATUS_EVERY_NS:
-            return
-        clock = self._utc.check() if now_ns - self._clock_ns > CLOCK_EVERY_NS else None
-        if clock is not None:
-            self._utc_offset_ns = clock.utc_offset_ns
-            self._carry_all(self.core.handle(clock, now_ns))
         if now_ns - self._clock_ns > CLOCK_EVERY_NS:
             self._clock_ns = now_ns
-        self._snapshot = status_of(self.core, self.shells, self._mailbox.dropped_remote, now_ns)
+            clock = self._utc.check()
+            if clock is not None:
+                self._utc_offset_ns = clock.utc_offset_ns
+                self._carry_all(self.core.handle(clock, now_ns))
+        shown = self.page_config.enabled  # nobody else reads the document
+        if shown and now_ns - self._snapshot.get("made_ns", 0) >= STATUS_EVERY_NS:
+            self._snapshot = status_of(self.core, self.shells, self._mailbox.dropped_remote, now_ns)
 
     def _boot(self) -> Boot:
         journal, linked = self.journal, self._loaded.config.link is not None
@@ -285,10 +286,6 @@ class Agent:
     def _on_error(self, error: StoreError | None) -> None:
         self.post(JournalTrouble(error.code if error else "", error.what if error else ""))
 
-    def _remember(self, event: AgentEvent) -> None:
-        self._tail.append(repr(event)[:500])
-        del self._tail[:-TAIL_EVENTS]
-
     def _write_tail(self) -> None:
         """The last events before a crash of the core, for whoever mends it."""
-        (self.data_dir / "crash.txt").write_text("\n".join(self._tail))
+        (self.data_dir / "crash.txt").write_text("\n".join(repr(event)[:500] for event in self._tail))
