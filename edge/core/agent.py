@@ -72,7 +72,7 @@ class AgentCore:
         self._policy_classes = policies
         self._policies: dict[str, Policy] = {}
         self._parts = Parts(self.scribe, self._health, self._policy, self._act)
-        self._line = Line(settings, self.scribe, self._health) if settings.plc else None
+        self._line = Line(settings, self.scribe) if settings.plc else None
         self._paused = False
         self._stopping = False
         self._metrics_ns = 0
@@ -99,7 +99,7 @@ class AgentCore:
             self._drain.stir(now_ns)
         elif isinstance(event, Tick) and self._drain.over(now_ns, waiting=self.talk.online and self.talk.waiting()):
             effects += self._stop(StopAsked("all sources have ended"), now_ns)
-        return effects if self._stopping else effects + self.talk.say(now_ns, self.health(), self.state)
+        return effects if self._stopping else effects + self.talk.say(now_ns, self.state)
 
     def deadline_ns(self) -> int:
         """When a ``Tick`` is wanted next."""

@@ -13,7 +13,7 @@ from edge.core.presence import Presence
 from edge.core.scribe import Scribe
 from edge.core.settings import Settings
 from edge.core.wanted import Wanted
-from edge.domain import Health, Kind
+from edge.domain import Kind
 from edge.events import (
     AgentEffect,
     Committed,
@@ -71,7 +71,7 @@ class Dialogue:
         """One event of journal or link."""
         match event:
             case Committed():
-                return self._outbox.committed(event, now_ns)
+                return self._outbox.committed(event)
             case Sent():
                 return self._outbox.sent(event, now_ns)
             case Evicted():
@@ -100,9 +100,9 @@ class Dialogue:
         due = (self._outbox.deadline_ns(), self._presence.deadline_ns(), self.wanted.deadline_ns())
         return min((at for at in due if at is not None), default=None)
 
-    def say(self, now_ns: int, health: Health, more: Callable[[State], State]) -> list[AgentEffect]:
+    def say(self, now_ns: int, present: Callable[[State], State]) -> list[AgentEffect]:
         """Our state on the wire says what is true now."""
-        return self._presence.say(now_ns, health, more)
+        return self._presence.say(now_ns, present)
 
     def stopping(self, now_ns: int) -> list[AgentEffect]:
         """The last words of an orderly stop."""

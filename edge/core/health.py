@@ -13,7 +13,7 @@ class HealthBook:
     def __init__(self, parts: tuple[str, ...], scribe: Scribe) -> None:
         self._down: dict[str, str] = dict.fromkeys(parts, "starting")
         self._scribe = scribe
-        self._notes: dict[str, str] = {}
+        self._up: set[str] = set()
 
     def now(self) -> Health:
         """Ready, or the sentences that say why not."""
@@ -22,11 +22,14 @@ class HealthBook:
 
     def states(self) -> dict[str, str]:
         """Name -> ``up`` or the reason, for the birth message."""
-        return {**self._notes, **{name: f"down: {reason}"[:200] for name, reason in self._down.items()}}
+        return {
+            **dict.fromkeys(sorted(self._up), "up"),
+            **{name: f"down: {reason}"[:200] for name, reason in self._down.items()},
+        }
 
     def up(self, name: str, now_ns: int) -> list[AgentEffect]:
         """A part is well again."""
-        self._notes[name] = "up"
+        self._up.add(name)
         reason = self._down.pop(name, None)
         if reason is None:
             return []

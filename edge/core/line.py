@@ -11,7 +11,6 @@ Four ways, by ``plc.mode`` and ``plc.gate``::
 from __future__ import annotations
 
 from edge.core.handover import Handover
-from edge.core.health import HealthBook
 from edge.core.inspection import Part, Parts
 from edge.core.scribe import Scribe
 from edge.core.settings import MS, PlcSettings, Settings
@@ -28,11 +27,10 @@ STOP_GRACE_NS = 2_000 * MS
 class Line:
     """One PLC's worth of state."""
 
-    def __init__(self, settings: Settings, scribe: Scribe, health: HealthBook) -> None:
+    def __init__(self, settings: Settings, scribe: Scribe) -> None:
         assert settings.plc is not None
         self._plc: PlcSettings = settings.plc
         self._scribe = scribe
-        self._health = health
         self._counter = PartCounter()
         self._encoder = Encoder()
         self._gate = GateLine(self._plc.gate_counts, self._plc.gate_lead_ns)

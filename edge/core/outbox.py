@@ -91,7 +91,7 @@ class Outbox:
             stream.rewind()
             stream.progress_ns = now_ns
             stream.timeout_ns = ACK_TIMEOUT_NS
-        return self.pump(now_ns)
+        return self.pump()
 
     def disconnected(self, now_ns: int) -> list[AgentEffect]:
         """Note which record may have broken the connection; at the third time set it aside."""
@@ -104,10 +104,10 @@ class Outbox:
             stream.rewind()
         return effects
 
-    def committed(self, event: Committed, now_ns: int) -> list[AgentEffect]:
+    def committed(self, event: Committed) -> list[AgentEffect]:
         stream = self._streams[event.kind]
         stream.committed = max(stream.committed, event.upto)
-        return self.pump(now_ns)
+        return self.pump()
 
     def sent(self, event: Sent, now_ns: int) -> list[AgentEffect]:
         """The shell handed records over; an empty answer means that what was asked for is no longer held."""
@@ -124,7 +124,7 @@ class Outbox:
             stream.flight.append((event.last, event.bytes))
             self._sent_ns = now_ns
             self._scribe.count(f"sent_{event.kind}", event.last - event.first + 1)
-        return self.pump(now_ns)
+        return self.pump()
 
     def acknowledged(self, ack: Ack, now_ns: int) -> list[AgentEffect]:
         """The coordinator's word. A ledger never heard of gets everything that is still held."""
@@ -149,7 +149,7 @@ class Outbox:
                 while stream.flight and stream.flight[0][0] <= upto:
                     stream.flight.popleft()
                 effects.append(Free(kind, upto))
-        return effects + self.pump(now_ns)
+        return effects + self.pump()
 
     def tick(self, now_ns: int) -> list[AgentEffect]:
         """Go back to the first record without an ack when none came for too long."""
@@ -159,14 +159,14 @@ class Outbox:
                 stream.progress_ns = now_ns
                 stream.timeout_ns = min(2 * stream.timeout_ns, ACK_TIMEOUT_MOST_NS)
                 self._scribe.count("went_back")
-        return self.pump(now_ns)
+        return self.pump()
 
     def deadline_ns(self) -> int | None:
         """When :meth:`tick` is wanted."""
         due = [at for stream in self._streams.values() if (at := self._overdue_ns(stream)) is not None]
         return min(due, default=None)
 
-    def pump(self, _now_ns: int) -> list[AgentEffect]:
+    def pump(self) -> list[AgentEffect]:
         """Hand over what the windows allow; evidence waits until results and events are through."""
         effects: list[AgentEffect] = []
         if not self._connected:
@@ -186,19 +186,18 @@ class Outbox:
         return stream.progress_ns + stream.timeout_ns
 
     def _new_ledger(self, ledger: str, now_ns: int) -> list[AgentEffect]:
-        effects: list[AgentEffect] = []
         known, self.ledger = self.ledger, ledger
+        if not known:
+            return []  # the first ledger ever: what it acknowledges was never anybody else's
+        effects: list[AgentEffect] = []
         for kind, stream in self._streams.items():
-            stream.explained = bool(known)
-            if known and stream.first > 1:
+            stream.explained = True
+            if stream.first > 1:
                 missing = SeqRange(1, stream.first - 1)
                 effects.append(self._scribe.gap(now_ns, kind, missing, f"acknowledged to ledger {known}"))
-            if known:
-                stream.acked = stream.first - 1
-                stream.rewind()
-        if known:
-            effects.append(self._scribe.event(now_ns, "LEDGER_CHANGED", "warning", ledger, before=known))
-        return effects
+            stream.acked = stream.first - 1
+            stream.rewind()
+        return [*effects, self._scribe.event(now_ns, "LEDGER_CHANGED", "warning", ledger, before=known)]
 
     def _suspect(self, stream: Stream, now_ns: int) -> list[AgentEffect]:
         culprit = stream.acked + 1

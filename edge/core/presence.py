@@ -16,7 +16,6 @@ from msgspec.structs import replace
 from edge.core.backoff import Backoff
 from edge.core.scribe import Scribe
 from edge.core.settings import S
-from edge.domain import Health
 from edge.errors import Exit
 from edge.events import AgentEffect, Connect, Disconnect, Leave, Log, Publish
 from edge.messages import State
@@ -88,12 +87,11 @@ class Presence:
     def deadline_ns(self) -> int | None:
         return None if self.online else self._retry_ns
 
-    def say(self, now_ns: int, health: Health, more: Callable[[State], State]) -> list[AgentEffect]:
-        """Publish our state if it differs from what was said on this connection."""
+    def say(self, now_ns: int, present: Callable[[State], State]) -> list[AgentEffect]:
+        """Publish our state if it differs from what was said on this connection. ``present`` fills in what is now."""
         if not self.online:
             return []
-        state = replace(self._base, conn_no=self._conn_no, ready=health.ready, why_not=health.why_not)
-        state = more(state)
+        state = present(replace(self._base, conn_no=self._conn_no))
         if self._said is not None and replace(self._said, utc_ms=0) == state:
             return []
         state = replace(state, utc_ms=self._scribe.utc_ms(now_ns))
@@ -106,10 +104,9 @@ class Presence:
             self._before = state  # what stood there before our birth
             return []
         if state.log == self._base.log:
-            if state.status == "online":
-                return []
             newer = (state.boot_no, state.conn_no) > (self._base.boot_no, self._conn_no)
-            self._said = None if not newer else self._said
+            if state.status != "online" and not newer:
+                self._said = None
             return []
         # The broker lets the later of two clients with one id in and publishes the other's will. A will of a strange
         # log where our own birth stood is therefore a living rival; at our first connection it may be a predecessor's.
