@@ -139,6 +139,17 @@ class SeqRange(Struct, frozen=True, order=True):
     last: int
 
 
+class RemoteKey(Struct, frozen=True):
+    """One setting that the coordinator may change: its name, where it lives, and its bounds."""
+
+    name: str
+    path: tuple[str, ...]
+    kind: Literal["int", "float", "bool", "str"]
+    least: float | None = None
+    most: float | None = None
+    choices: tuple[str, ...] = ()
+
+
 def is_id(text: str) -> bool:
     """True if ``text`` can name a site, agent, source or device."""
     return ID_PATTERN.fullmatch(text) is not None

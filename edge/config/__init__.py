@@ -4,13 +4,12 @@ from edge.config.agent import AgentConfig
 from edge.config.check import checked, parse_toml, read_toml
 from edge.config.load import Loaded, load_agent
 from edge.config.locate import Locator, dotted
-from edge.config.remote import Remote, remote_settings
+from edge.config.remote import remote_settings
 
 __all__ = [
     "AgentConfig",
     "Loaded",
     "Locator",
-    "Remote",
     "checked",
     "dotted",
     "load_agent",

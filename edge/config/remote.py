@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from msgspec import Struct, inspect
 
 from edge.config.load import Loaded
+from edge.domain import RemoteKey
 
 
-class Remote(NamedTuple):
-    """One such setting: the name people use, the way to it in the core's settings, its kind and bounds."""
-
-    name: str
-    path: tuple[str, ...]
-    kind: Literal["int", "float", "bool", "str"]
-    least: float | None = None
-    most: float | None = None
-    choices: tuple[str, ...] = ()
-
-
-def remote_settings(loaded: Loaded) -> tuple[Remote, ...]:
+def remote_settings(loaded: Loaded) -> tuple[RemoteKey, ...]:
     """All of one agent, sorted by name."""
     config = loaded.config
     recipes = ("default", *config.recipes)
-    found = [Remote("recipe", ("recipe",), "str", choices=recipes)] if config.recipes else []
+    found = [RemoteKey("recipe", ("recipe",), "str", choices=recipes)] if config.recipes else []
     for name, source in config.sources.items():
         found += _declared(source, f"sources.{name}", ("sources", name))
     found += _declared(config.stop, "stop", ("stop",))
@@ -35,10 +25,10 @@ def remote_settings(loaded: Loaded) -> tuple[Remote, ...]:
         if recipe == "default" or own:
             name = "policy" if recipe == "default" else f"recipes.{recipe}.policy"
             found += _declared(options, name, ("policies", recipe))
-    return tuple(sorted(found))
+    return tuple(sorted(found, key=lambda key: key.name))
 
 
-def _declared(value: Any, name: str, path: tuple[str, ...]) -> Iterator[Remote]:
+def _declared(value: Any, name: str, path: tuple[str, ...]) -> Iterator[RemoteKey]:
     """Remote fields of a struct, and of the structs in it."""
     if isinstance(value, dict):
         for key, inner in value.items():
@@ -56,7 +46,7 @@ def _declared(value: Any, name: str, path: tuple[str, ...]) -> Iterator[Remote]:
             yield from _declared(getattr(value, field.name), here, way)
 
 
-def _remote(kind: inspect.Type, name: str, path: tuple[str, ...]) -> Remote | None:
+def _remote(kind: inspect.Type, name: str, path: tuple[str, ...]) -> RemoteKey | None:
     if isinstance(kind, inspect.UnionType):
         inner = (_remote(member, name, path) for member in kind.types)
         return next((one for one in inner if one is not None), None)
@@ -64,12 +54,12 @@ def _remote(kind: inspect.Type, name: str, path: tuple[str, ...]) -> Remote | No
         return None
     match kind.type:
         case inspect.IntType(ge=ge, le=le):
-            return Remote(name, path, "int", ge, le)
+            return RemoteKey(name, path, "int", ge, le)
         case inspect.FloatType(ge=ge, le=le):
-            return Remote(name, path, "float", ge, le)
+            return RemoteKey(name, path, "float", ge, le)
         case inspect.BoolType():
-            return Remote(name, path, "bool")
+            return RemoteKey(name, path, "bool")
         case inspect.LiteralType(values=values):
-            return Remote(name, path, "str", choices=tuple(str(value) for value in values))
+            return RemoteKey(name, path, "str", choices=tuple(str(value) for value in values))
         case _:
             return None

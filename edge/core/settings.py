@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from edge.domain import ModelRef
+from edge.domain import ModelRef, RemoteKey
 from edge.errors import RemoteError
 from edge.messages import Scalar
 
@@ -62,17 +62,6 @@ class RecipeSettings(Struct, frozen=True):
 
     model: ModelRef
     part_type: int | None = None
-
-
-class RemoteKey(Struct, frozen=True):
-    """One setting that the coordinator may change: its name, where it lives, and its bounds."""
-
-    name: str
-    path: tuple[str, ...]
-    kind: Literal["int", "float", "bool", "str"]
-    least: float | None = None
-    most: float | None = None
-    choices: tuple[str, ...] = ()
 
 
 class Settings(Struct, frozen=True):

@@ -22,7 +22,6 @@ from edge.core.settings import (
     EvidenceSettings,
     PlcSettings,
     RecipeSettings,
-    RemoteKey,
     Settings,
     SourceSettings,
     StopSettings,
@@ -130,7 +129,7 @@ def core_settings(loaded: Loaded, recipes: dict[str, RecipeSettings]) -> Setting
         plc=plc_settings(config.plc) if config.plc else None,
         stop=StopSettings(config.stop.consecutive, config.stop.m, config.stop.k),
         evidence=EvidenceSettings(config.evidence.keep, config.evidence.sample_every_n, config.evidence.max_fps),
-        remote=tuple(RemoteKey(*remote) for remote in remote_settings(loaded)),
+        remote=remote_settings(loaded),
         versions=versions(),
         command_key=key,
     )

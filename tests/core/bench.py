@@ -8,8 +8,8 @@ from typing import Any
 from edge.core.agent import AgentCore
 from edge.core.dialogue import Boot
 from edge.core.policy import LabelRule, ThresholdOptions, ThresholdPolicy
-from edge.core.settings import MS, PlcSettings, RecipeSettings, RemoteKey, Settings, SourceSettings
-from edge.domain import KINDS, Finding, FrameRef, Inference, ModelRef, Reading
+from edge.core.settings import MS, PlcSettings, RecipeSettings, Settings, SourceSettings
+from edge.domain import KINDS, Finding, FrameRef, Inference, ModelRef, Reading, RemoteKey
 from edge.events import AgentEffect, AgentEvent, Inferred, Polled
 from edge.ports import Heads
 
