@@ -9,9 +9,10 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from edge.errors import Exit, JidokaError
+from edge.errors import ConfigError, Exit, JidokaError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -90,6 +91,11 @@ def report(error: JidokaError) -> Exit:
     return error.exit_status
 
 
-def fail(error: JidokaError) -> NoReturn:
-    """End the command with an error. Raising it does the same; this is for callbacks that may not raise."""
-    raise SystemExit(int(report(error)))
+def read_password(file: Path | None) -> str | None:
+    """What a ``--password-file`` holds, without the white space around it. Raises ConfigError PASSWORD_UNREADABLE."""
+    if file is None:
+        return None
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError("PASSWORD_UNREADABLE", f"{file} cannot be read", str(error)) from error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge.cli.common import note, say, say_json
+from edge.cli.common import note, read_password, say, say_json
 from edge.domain import is_id
 from edge.errors import ConfigError
 
@@ -80,7 +80,7 @@ def coordinator(
     with contextlib.ExitStack() as stack:
         child = _start_broker(stack, start_broker, broker_port, data) if start_broker else None
         url = f"mqtt://{child.host}:{child.port}" if child else broker or DEFAULT_BROKER
-        endpoint = endpoint_of(url, tls, username or None, _password(password_file))
+        endpoint = endpoint_of(url, tls, username or None, read_password(password_file))
         folder = keys or data / "keys"
         options = Options(
             site=site,
@@ -139,15 +139,6 @@ def _make_folder(data: Path) -> None:
         data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError("DATA_UNUSABLE", f"cannot use the folder {data}", error.strerror or str(error)) from error
-
-
-def _password(file: Path | None) -> str | None:
-    if file is None:
-        return None
-    try:
-        return file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError("PASSWORD_UNREADABLE", f"{file} cannot be read", str(error)) from error
 
 
 def _start_broker(stack: contextlib.ExitStack, kind: StartBroker, port: int, data: Path) -> Broker:

@@ -13,13 +13,12 @@ from urllib.parse import urlsplit
 import paho.mqtt.client as paho
 import typer
 from msgspec import Struct
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from edge.cli.common import note, say, say_json
+from edge.cli.common import note, read_password, say, say_json
 from edge.cli.describe import clock, lines_of, plain
 from edge.domain import is_id
 from edge.errors import ConfigError, LinkError, RemoteError
-from edge.shell.endpoint import Endpoint, Tls, explain, no_delay, tls_context
+from edge.shell.endpoint import Endpoint, Tls, explain, new_client, no_delay, tls_context
 from edge.shell.mqtt import CONNECT_TIMEOUT_S
 from edge.topics import BY_KIND, ROOT, decode, parse
 
@@ -72,7 +71,7 @@ def watch(
     for option, value in (("--site", site), ("--agent", agent)):
         if value and not is_id(value):
             raise ConfigError("ID_WRONG", f"{option} {value!r}", "an id has letters, digits, '.', '_', '-', at most 64")
-    password = _password(password_file)
+    password = read_password(password_file)
     endpoint = endpoint_of(broker, Tls(ca, cert, key) if ca else None, username or None, password)
     wanted = Filter(site, agent, tuple(str(one) for one in kind or ()))
     with Watcher(endpoint, wanted) as watcher:
@@ -98,15 +97,6 @@ def endpoint_of(url: str, tls: Tls | None, username: str | None, password: str |
     if (parts.scheme == "mqtts") != (tls is not None):
         raise ConfigError("BROKER_URL_WRONG", "mqtts:// and --ca go together", hint="give both or neither")
     return Endpoint(parts.hostname, port or (8883 if tls else 1883), KEEPALIVE_S, tls, username, password)
-
-
-def _password(file: Path | None) -> str | None:
-    if file is None:
-        return None
-    try:
-        return file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError("PASSWORD_UNREADABLE", f"{file} cannot be read", str(error)) from error
 
 
 def show(arrived: Arrived, *, as_json: bool) -> None:
@@ -141,15 +131,10 @@ class Watcher:
         self._endpoint = endpoint
         self._topics = [(name, 1) for name in wanted.topics()]
         self._queue: queue.Queue[Arrived | LinkError] = queue.Queue(MAX_WAITING)
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2, f"jidoka-watch-{uuid.uuid4().hex[:12]}", protocol=MQTTProtocolVersion.MQTTv5
-        )
-        client.connect_timeout = CONNECT_TIMEOUT_S
+        context = tls_context(endpoint.tls) if endpoint.tls else None
+        name = f"jidoka-watch-{uuid.uuid4().hex[:12]}"
+        client = new_client(endpoint, name, context, CONNECT_TIMEOUT_S, reconnects=True)
         client.reconnect_delay_set(1, 10)
-        if endpoint.tls is not None:
-            client.tls_set_context(tls_context(endpoint.tls))
-        if endpoint.username is not None:
-            client.username_pw_set(endpoint.username, endpoint.password)
         client.on_socket_open = no_delay
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect

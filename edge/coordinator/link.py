@@ -14,7 +14,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -22,7 +21,17 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge.errors import RemoteError
 from edge.events_fleet import FleetEvent, Heard, LinkDown, LinkUp, Unheard
-from edge.shell.endpoint import NOT_AUTHORISED, Endpoint, ended, explain, no_delay, refused, silent, tls_context
+from edge.shell.endpoint import (
+    NOT_AUTHORISED,
+    Endpoint,
+    ended,
+    explain,
+    new_client,
+    no_delay,
+    refused,
+    silent,
+    tls_context,
+)
 from edge.shell.mqtt import read_message
 from edge.topics import COORDINATOR, MAX_PACKET_BYTES, TABLE, filters, topic
 
@@ -141,19 +150,9 @@ class SelectorLink:
         self._drop()
 
     def _make(self, will: bytes) -> paho.Client:
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=self._client_id,
-            protocol=MQTTProtocolVersion.MQTTv5,
-            reconnect_on_failure=False,
-        )
-        client.connect_timeout = self._connect_timeout_s
+        client = new_client(self._endpoint, self._client_id, self._context, self._connect_timeout_s)
         client.max_inflight_messages_set(65_535)
         client.will_set(topic(self._site, COORDINATOR, "state"), will, qos=1, retain=True)
-        if self._context is not None:
-            client.tls_set_context(self._context)
-        if self._endpoint.username is not None:
-            client.username_pw_set(self._endpoint.username, self._endpoint.password)
         client.on_socket_open = self._on_open
         client.on_socket_close = self._on_close
         client.on_socket_register_write = _by_flush  # its being there keeps paho from writing inside publish()

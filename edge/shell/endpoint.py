@@ -7,7 +7,9 @@ import ssl
 from pathlib import Path
 from typing import Any
 
+import paho.mqtt.client as paho
 from msgspec import Struct
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.errors import ConfigError
@@ -62,6 +64,29 @@ class TidySocket(ssl.SSLSocket):
         except ssl.SSLError as error:
             self.trouble = error.reason or str(error)
             raise
+
+
+def new_client(
+    endpoint: Endpoint,
+    client_id: str,
+    context: ssl.SSLContext | None,
+    connect_timeout_s: float,
+    *,
+    reconnects: bool = False,
+) -> paho.Client:
+    """A paho client that speaks MQTT 5 and knows how to come in. Its callbacks are the caller's; nothing is connected."""
+    client = paho.Client(
+        CallbackAPIVersion.VERSION2,
+        client_id=client_id,
+        protocol=MQTTProtocolVersion.MQTTv5,
+        reconnect_on_failure=reconnects,
+    )
+    client.connect_timeout = connect_timeout_s
+    if context is not None:
+        client.tls_set_context(context)
+    if endpoint.username is not None:
+        client.username_pw_set(endpoint.username, endpoint.password)
+    return client
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext:

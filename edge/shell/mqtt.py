@@ -21,7 +21,7 @@ from contextlib import suppress
 from typing import Any
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -29,7 +29,17 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge.errors import RemoteError
 from edge.events import AgentEvent, Connected, Disconnected, Received, Refused
-from edge.shell.endpoint import NOT_AUTHORISED, Endpoint, ended, explain, no_delay, refused, silent, tls_context
+from edge.shell.endpoint import (
+    NOT_AUTHORISED,
+    Endpoint,
+    ended,
+    explain,
+    new_client,
+    no_delay,
+    refused,
+    silent,
+    tls_context,
+)
 from edge.topics import BY_KIND, COORDINATOR, MAX_PACKET_BYTES, WINDOW_RECORDS, TopicKind, decode, parse, topic
 
 CONNECT_TIMEOUT_S = 5.0
@@ -155,19 +165,9 @@ class MqttLink:
         return {"clean_start": True, "properties": properties}
 
     def _make(self, will: bytes) -> paho.Client:
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=self._agent,
-            protocol=MQTTProtocolVersion.MQTTv5,
-            reconnect_on_failure=False,
-        )
-        client.connect_timeout = self._connect_timeout_s
+        client = new_client(self._endpoint, self._agent, self._context, self._connect_timeout_s)
         client.max_inflight_messages_set(INFLIGHT)
         client.will_set(topic(self._site, self._agent, "state"), will, qos=1, retain=True)
-        if self._context is not None:
-            client.tls_set_context(self._context)
-        if self._endpoint.username is not None:
-            client.username_pw_set(self._endpoint.username, self._endpoint.password)
         client.on_socket_open = self._on_open
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
