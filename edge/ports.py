@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.domain import Applied, Command, FrameRef, Kind, Reading, SeqRange
+from edge.topics import TopicKind
 
 Image = NDArray[np.uint8]
 """uint8, shape (height, width, 3) in BGR order or (height, width) grey, C-contiguous, 0..255."""
@@ -101,13 +102,17 @@ class Runner(Protocol):
 
 
 class Link(Protocol):
-    """One connection to the broker, from the core's point of view: hand over bytes, hear nothing back but events."""
+    """An agent's connection to the broker: hand over bytes, hear nothing back but events. See :mod:`edge.shell.mqtt`."""
 
-    def connect(self) -> None: ...
+    def connect(self, will: bytes) -> None:
+        """Try once, in the background; the outcome comes as an event. ``will`` is for our own ``state`` topic."""
 
-    def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool, expiry_s: int | None = None) -> bool:
-        """True if the bytes were handed to the connection; False when there is none. Never blocks, never raises."""
+    def publish(self, kind: TopicKind, payload: bytes) -> bool:
+        """True if the bytes were handed to the connection; False when there is none. QoS and retain are the table's."""
         ...
+
+    def disconnect(self) -> None:
+        """Leave in good order."""
 
     def close(self) -> None: ...
 
@@ -141,6 +146,17 @@ class Journal(Protocol):
         """The coordinator has everything up to ``upto``; space may be taken back."""
 
     def heads(self) -> dict[Kind, Heads]: ...
+
+    def get(self, name: str) -> bytes | None:
+        """A small value kept beside the records."""
+        ...
+
+    def put(self, name: str, value: bytes) -> None:
+        """Keep a small value; durable on return. Raises StoreError."""
+
+    def bump(self, name: str) -> int:
+        """Count up a durable counter and give its new value, 1 at first. Raises StoreError."""
+        ...
 
     def close(self) -> None: ...
 

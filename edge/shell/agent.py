@@ -182,23 +182,17 @@ class Agent:
 
     def _boot(self) -> Boot:
         journal, linked = self.journal, self._loaded.config.link is not None
-        conn_no = int.from_bytes(journal.get("conn_no") or b"", "big")
+        conn_no = journal.get("conn_no") or b"0"  # as `bump` writes it
         return Boot(
             log=journal.log,
             boot_no=journal.bump("boot_no"),
-            conn_no=conn_no,
+            conn_no=int(conn_no) if conn_no.isdigit() else 0,
             heads=journal.heads(),
             linked=linked,
             kept=journal.get(DESIRED) or None,
             asks=journal.get(ASKS) or None,
             ledger=journal.get("ledger") or None,
         )
-
-    def _next_conn_no(self) -> int:
-        """On the connection's thread."""
-        number = int.from_bytes(self.journal.get("conn_no") or b"", "big") + 1
-        self.journal.put("conn_no", number.to_bytes(8, "big"))
-        return number
 
     def _rooms(self, models: Models) -> Shells:
         loaded, config = self._loaded, self._loaded.config
@@ -210,7 +204,7 @@ class Agent:
         link = None
         if config.link is not None:
             where = endpoint(loaded, config.link)
-            link = MqttLink(where, config.agent.site, config.agent.id, self.post, self._next_conn_no)
+            link = MqttLink(where, config.agent.site, config.agent.id, self.post, lambda: self.journal.bump("conn_no"))
         evidence = EvidenceThread(
             store,
             lambda record: self.journal.append("evidence", encode_record(record)),

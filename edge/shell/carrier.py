@@ -30,15 +30,14 @@ from edge.events import (
     UseRecipe,
 )
 from edge.messages import Record, encode_record
+from edge.ports import Journal, Link
 from edge.shell.actuate import ActuateThread
 from edge.shell.capture import CaptureThread
 from edge.shell.evidence import EvidenceThread
 from edge.shell.framestore import FrameStore
 from edge.shell.infer import Infer
-from edge.shell.journal import Journal
 from edge.shell.keeper import Keeper
 from edge.shell.logs import Logger
-from edge.shell.mqtt import MqttLink
 from edge.topics import MAX_RECORD_BYTES, TopicKind, encode
 
 
@@ -53,7 +52,7 @@ class Shells:
     evidence: EvidenceThread
     journal: Journal
     keeper: Keeper
-    link: MqttLink | None
+    link: Link | None
 
 
 class Carrier:

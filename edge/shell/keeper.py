@@ -8,28 +8,15 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable
-from typing import Protocol, assert_never
+from typing import assert_never
 
-from edge.domain import Kind
 from edge.errors import RemoteError, StoreError
 from edge.events import AgentEvent, Disconnect, Free, Send, Sent, Store, Stored
-from edge.shell.mqtt import MqttLink
+from edge.ports import Journal, Link
 from edge.shell.worker import OnCrash, Worker
 from edge.topics import envelope
 
 Order = Send | Free | Store | Disconnect
-
-
-class Keeping(Protocol):
-    """What is needed of the journal."""
-
-    log: str
-
-    def read(self, kind: Kind, first_seq: int, max_n: int, max_bytes: int) -> list[tuple[int, bytes]]: ...
-
-    def free(self, kind: Kind, upto: int) -> None: ...
-
-    def put(self, name: str, value: bytes) -> None: ...
 
 
 class Keeper(Worker):
@@ -37,8 +24,8 @@ class Keeper(Worker):
 
     def __init__(
         self,
-        journal: Keeping,
-        link: MqttLink | None,
+        journal: Journal,
+        link: Link | None,
         post: Callable[[AgentEvent], None],
         utc_ms: Callable[[], int],
         on_crash: OnCrash,
