@@ -19,7 +19,6 @@ S = 1_000_000_000
 class SourceSettings(Struct, frozen=True):
     """A camera as the core sees it."""
 
-    triggered: bool = False
     max_fps: float = 0.0
 
 

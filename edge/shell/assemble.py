@@ -124,7 +124,7 @@ def core_settings(loaded: Loaded, recipes: dict[str, RecipeSettings]) -> Setting
         agent=config.agent.id,
         recipes=recipes,
         policies={name: options for name, (_, options) in loaded.policies.items()},
-        sources={name: SourceSettings(s.trigger == "plc", s.max_fps) for name, s in config.sources.items()},
+        sources={name: SourceSettings(s.max_fps) for name, s in config.sources.items()},
         devices=tuple(config.devices),
         plc=plc_settings(config.plc) if config.plc else None,
         stop=StopSettings(config.stop.consecutive, config.stop.m, config.stop.k),

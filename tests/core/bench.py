@@ -28,7 +28,7 @@ def settings(**changes: Any) -> Settings:
         "agent": "a",
         "recipes": {"default": RecipeSettings(MODEL)},
         "policies": {"default": ThresholdOptions(labels={"scratch": LabelRule(min_score=0.5, unsure_score=0.3)})},
-        "sources": {"cam": SourceSettings(triggered=True)},
+        "sources": {"cam": SourceSettings()},
         "devices": ("plc",),
         "plc": PlcSettings("plc", "cam"),
         "remote": KEYS,
