@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import difflib
 from functools import cache
-from importlib.metadata import EntryPoint, EntryPoints, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint, EntryPoints
 
 DRIVERS = "jidoka.drivers"
 POLICIES = "jidoka.policies"
@@ -21,6 +23,8 @@ COMMANDS = "jidoka.commands"
 @cache
 def _points(group: str) -> EntryPoints:
     """Read once a process: it looks into the metadata of everything installed."""
+    from importlib.metadata import entry_points  # takes long to import, and a daemon has something to begin before
+
     return entry_points(group=group)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from edge.cli.common import note
@@ -9,6 +10,8 @@ from edge.cli.common import note
 
 def start(file: str, *, forget_remote: bool = False) -> int:
     """Run the agent until it is told to stop; its exit status. Raises JidokaError for what cannot start."""
+    # numpy's algebra library would start a thread a core; we need none of it, and its threads only cost start-up.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from edge.shell.daemon import run_agent
 
     return run_agent(Path(file), forget_remote=forget_remote, note=note)

@@ -34,11 +34,34 @@ class Loaded(Struct, frozen=True):
         return (self.folder / text).expanduser()
 
 
+class Read(Struct, frozen=True):
+    """A settings file whose own keys are checked; those of drivers and policies are not yet, see :func:`complete`."""
+
+    config: AgentConfig
+    locator: Locator
+    folder: Path
+
+    def path(self, text: str) -> Path:
+        """A path of the file, relative to the file's own folder."""
+        return (self.folder / text).expanduser()
+
+
 def load_agent(file: Path) -> Loaded:
     """Read and check ``agent.toml`` as far as that goes without opening anything. Raises ConfigError."""
+    return complete(read_agent(file))
+
+
+def read_agent(file: Path) -> Read:
+    """The first half, which imports no driver: drivers bring their libraries along. Raises ConfigError."""
     data, locator = read_toml(file)
     config = checked(data, AgentConfig, locator)
     _check_names(config, locator)
+    return Read(config, locator, file.resolve().parent)
+
+
+def complete(read: Read) -> Loaded:
+    """The second half: each driver's and policy's own options, checked by their own classes. Raises ConfigError."""
+    config, locator = read.config, read.locator
     sources = {
         name: driver_options(source.driver, source.options, locator, ("sources", name))
         for name, source in config.sources.items()
@@ -51,7 +74,7 @@ def load_agent(file: Path) -> Loaded:
     for name, recipe in config.recipes.items():
         own = recipe.policy if recipe.policy is not None else config.policy
         policies[name] = _policy(own, locator, ("recipes", name, "policy"))
-    return Loaded(config, locator, file.resolve().parent, sources, devices, policies)
+    return Loaded(config, locator, read.folder, sources, devices, policies)
 
 
 def driver_options(driver: str, options: dict[str, Any], locator: Locator, path: KeyPath) -> Any:

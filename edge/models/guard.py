@@ -12,7 +12,6 @@ version, this guard's version and the probe's size.
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import os
 import signal
 import subprocess
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import onnxruntime
 from msgspec import Struct
 
 from edge.errors import ModelError
@@ -83,8 +83,7 @@ def examine(
     """
     limits = limits or GuardLimits()
     width, height = size_px or (DEFAULT_PROBE_PX, DEFAULT_PROBE_PX)
-    runtime = importlib.metadata.version("onnxruntime")
-    entry = (cache or cache_folder()) / f"{sha256}-{runtime}-{GUARD_VERSION}-{width}x{height}.json"
+    entry = (cache or cache_folder()) / f"{sha256}-{onnxruntime.__version__}-{GUARD_VERSION}-{width}x{height}.json"
     signature = _recall(entry)
     if signature is None:
         signature = _try(onnx, (width, height), limits)

@@ -24,9 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.domain import ModelRef
-from edge.errors import ModelError
 from edge.models.bundle import Manifest
-from edge.ports import Blob, Image, Runner
+from edge.ports import Image, Runner
 from edge.vision import heads
 from edge.vision.geometry import Geometry
 from edge.vision.prediction import Prediction, Timings
@@ -51,36 +50,6 @@ class RawOutputs:
 
     tensors: dict[str, NDArray[Any]]
     infer_ms: float
-
-
-class OnnxRunner:
-    """An ONNX Runtime session on the CPU: one thread inside, no spinning. Safe to call from several threads."""
-
-    def __init__(self, onnx: bytes) -> None:
-        import onnxruntime
-
-        ort: Any = onnxruntime  # its typing does not export what its documentation does
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-        options.log_severity_level = 3  # exporters' habits are warned about in hundreds of lines
-        try:
-            self._session: Any = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # the runtime's errors have no common base of their own
-            raise ModelError("MODEL_UNREADABLE", "the model cannot be loaded", str(error)) from error
-        # Its Python half keeps the file's bytes for a change of providers, which never comes: that is memory for nothing.
-        self._session._model_bytes = None  # noqa: SLF001 - there is no public way
-        self.input_name: str = self._session.get_inputs()[0].name
-        self.output_names: tuple[str, ...] = tuple(o.name for o in self._session.get_outputs())
-
-    def run(self, inputs: dict[str, Blob]) -> list[Blob]:
-        """All outputs, in the model's order. Raises ModelError MODEL_RUN_FAILED."""
-        try:
-            outputs: list[Blob] = self._session.run(None, inputs)
-        except Exception as error:  # as above
-            raise ModelError("MODEL_RUN_FAILED", "the model does not run", str(error)) from error
-        return outputs
 
 
 class Predictor:

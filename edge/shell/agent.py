@@ -36,7 +36,6 @@ from edge.shell.journal import Journal
 from edge.shell.keeper import Keeper
 from edge.shell.logs import Logger
 from edge.shell.mailbox import Mailbox
-from edge.shell.mqtt import MqttLink
 from edge.shell.status import status_of
 
 MB = 1024 * 1024
@@ -203,6 +202,8 @@ class Agent:
         )
         link = None
         if config.link is not None:
+            from edge.shell.mqtt import MqttLink  # brings paho, which an agent without a link never needs
+
             where = endpoint(loaded, config.link)
             link = MqttLink(where, config.agent.site, config.agent.id, self.post, lambda: self.journal.bump("conn_no"))
         evidence = EvidenceThread(

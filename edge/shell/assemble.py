@@ -27,11 +27,12 @@ from edge.core.settings import (
     StopSettings,
 )
 from edge.errors import ConfigError, JidokaError
-from edge.models.guard import GuardLimits
-from edge.models.loading import load as load_model
+from edge.models.admit import admit_model
+from edge.models.loading import predictor_of
 from edge.models.predictor import Predictor
 from edge.registry import DRIVERS
 from edge.registry import load as load_class
+from edge.shell.early import EarlyModel
 from edge.shell.engine import Engine
 from edge.shell.infer import Route
 from edge.vision.findings import Zone, to_inference
@@ -39,7 +40,6 @@ from edge.vision.findings import Zone, to_inference
 if TYPE_CHECKING:
     from edge.shell.endpoint import Endpoint
 
-MB = 1024 * 1024
 BUILTIN = "builtin:"
 
 
@@ -52,8 +52,11 @@ class Models(Struct, frozen=True):
     predictors: dict[str, Predictor]
 
 
-def load_models(loaded: Loaded) -> Models:
-    """Load every model once, guarded. Raises ModelError, ConfigError."""
+def load_models(loaded: Loaded, early: EarlyModel | None = None) -> Models:
+    """Load every model once, guarded. ``early`` is the first, where somebody began with it already.
+
+    Raises ModelError, ConfigError.
+    """
     config = loaded.config
     predictors: dict[str, Predictor] = {}
     engines: dict[str, Engine] = {}
@@ -62,16 +65,18 @@ def load_models(loaded: Loaded) -> Models:
         name = f"{Path(model.path).stem or 'model'}"
         key = f"{model.path}|{model.min_score}"
         if key not in predictors:
-            path = loaded.path(model.path)
             try:
-                limits = GuardLimits(memory_bytes=model.max_memory_mb * MB)
-                predictors[key] = load_model(path, min_score=model.min_score, limits=limits)
+                if early is not None and model is early.model:
+                    predictors[key] = early.result()
+                else:
+                    predictors[key] = predictor_of(admit_model(loaded.path(model.path), model), model.min_score)
             except JidokaError as error:
                 place = loaded.locator.where((*where, "path"))
                 raise type(error)(error.code, f"{place}: {error.what}", error.why, error.hint) from error
             taken = {one.name for one in engines.values()}
             name = name if name not in taken else f"{name}{len(engines)}"
-            engines[key] = Engine(name, predictors[key], model.workers)
+            warming = early.warmed if early is not None and model is early.model else None
+            engines[key] = Engine(name, predictors[key], model.workers, warming)
         return key
 
     zones = tuple(Zone(name, corners) for name, corners in config.zones.items())

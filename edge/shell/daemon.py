@@ -14,17 +14,14 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-import cv2
-
-from edge.config import Loaded, load_agent
+from edge.config import Read, complete, read_agent
 from edge.errors import Exit, JidokaError, ModelError
-from edge.shell.assemble import Models, check_labels, load_models
-from edge.shell.infer import WARM_EVERY_S
-from edge.shell.logs import make_logger
-from edge.shell.notify import Notifier, Watchdog
+from edge.shell.early import EarlyModel
 
+# Nearly everything else is imported where it is first needed: while the model's session is being made, see `_run`.
 if TYPE_CHECKING:
     from edge.shell.agent import Agent
+    from edge.shell.notify import Notifier
     from edge.shell.page import Page
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -56,12 +53,11 @@ class Signals:
 
 def run_agent(file: Path, *, forget_remote: bool, note: Callable[[str], None]) -> int:
     """Run until told to stop; returns the exit status. Raises JidokaError for what cannot start."""
-    cv2.setNumThreads(1)  # the threads of this house are named; OpenCV's own pool only adds context switches
-    loaded = load_agent(file)
+    read = read_agent(file)
     status: int = Exit.BUG
     before = set(threading.enumerate())
     try:
-        status = _run(loaded, forget_remote=forget_remote, note=note)
+        status = _run(read, forget_remote=forget_remote, note=note)
     except JidokaError as error:
         status = error.exit_status
         raise
@@ -73,12 +69,19 @@ def run_agent(file: Path, *, forget_remote: bool, note: Callable[[str], None]) -
     return status
 
 
-def _run(loaded: Loaded, *, forget_remote: bool, note: Callable[[str], None]) -> int:
-    loading = _Loading(loaded)
-    # The runtime loads without the interpreter lock; meanwhile the rest of the house is read.
-    from edge.shell.agent import Agent
+def _run(read: Read, *, forget_remote: bool, note: Callable[[str], None]) -> int:
+    model = read.config.model
+    early = EarlyModel(read.path(model.path), model)
+    # The runtime makes its session without the interpreter lock; meanwhile the rest of the house is read.
+    import cv2
 
-    models = loading.result()
+    cv2.setNumThreads(1)  # the threads of this house are named; OpenCV's own pool only adds context switches
+    loaded = complete(read)
+    from edge.shell.agent import Agent
+    from edge.shell.assemble import check_labels, load_models
+    from edge.shell.logs import make_logger
+
+    models = load_models(loaded, early)
     # Until here a signal may simply end us; from here on there is something to close in good order.
     signals = Signals()
     try:
@@ -106,31 +109,10 @@ def _end_now(status: int) -> None:
     os._exit(status)
 
 
-class _Loading:
-    """Models being loaded by a thread of their own, which a Ctrl-C need not wait for: a trial may take long."""
-
-    def __init__(self, loaded: Loaded) -> None:
-        self._models: Models | None = None
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._load, args=(loaded,), name="load", daemon=True)
-        self._thread.start()
-
-    def _load(self, loaded: Loaded) -> None:
-        try:
-            self._models = load_models(loaded)
-        except BaseException as error:  # noqa: BLE001 - raised again on the main thread
-            self._error = error
-
-    def result(self) -> Models:
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
-        assert self._models is not None
-        return self._models
-
-
 def _serve(agent: Agent, signals: Signals, note: Callable[[str], None]) -> int:
     """Warm up, then run the core until it leaves. Ctrl-C ends with its own status, SIGTERM with 0."""
+    from edge.shell.notify import Notifier
+
     notifier = Notifier()
     page = _open_page(agent)
     try:
@@ -153,6 +135,9 @@ def _serve(agent: Agent, signals: Signals, note: Callable[[str], None]) -> int:
 
 
 def _run_core(agent: Agent, signals: Signals, notifier: Notifier, asked: list[str]) -> int:
+    from edge.shell.infer import WARM_EVERY_S
+    from edge.shell.notify import Watchdog
+
     # An idle model is asked every WARM_EVERY_S: a shorter silence says nothing, whatever the manager's interval.
     watchdog = Watchdog(notifier, lambda within_s: agent.alive(max(within_s, 2 * WARM_EVERY_S)))
     outcome: list[int | BaseException] = []
@@ -160,11 +145,17 @@ def _run_core(agent: Agent, signals: Signals, notifier: Notifier, asked: list[st
     core.start()
     notifier.ready()
     watchdog.start()
+    from edge.shell.engine import give_back_memory
+
+    trimmed = False
     try:
         while core.is_alive():
             if _asked(signals, asked, 0.2):
                 notifier.stopping()
                 agent.stop(asked[-1])
+            elif not trimmed:  # it takes a while, and the first parts do not wait for it
+                give_back_memory()
+                trimmed = True
         core.join()
     finally:
         watchdog.stop()
@@ -190,11 +181,11 @@ def _core(agent: Agent, outcome: list[int | BaseException]) -> None:
 
 
 def _open_page(agent: Agent) -> Page | None:
-    from edge.shell.page import Page
-
     config = agent.page_config
     if not config.enabled:
         return None
+    from edge.shell.page import Page
+
     page = Page(agent.snapshot, agent.shells.evidence.pictures, port=config.port)
     page.start()
     where = {"port": page.port, "pid": os.getpid(), "url": page.url}

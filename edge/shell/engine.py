@@ -32,11 +32,15 @@ class Steps(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """One loaded model, its id (part of the threads' names and of ``Inferred.model``), and how many threads run it."""
+    """One loaded model, its id (part of the threads' names and of ``Inferred.model``), and how many threads run it.
+
+    ``warming`` waits for a first warm-up frame that somebody sent already, and says whether it was answered.
+    """
 
     name: str
     steps: Steps
     workers: int = 1
+    warming: Callable[[], bool] | None = None
 
 
 class InferWorker(Worker):
@@ -63,7 +67,11 @@ class InferWorker(Worker):
         self.warm_error = ""
 
     def work(self) -> None:
-        self._warm_up()
+        warming = self._engine.warming
+        if warming is not None and warming():
+            self._is_warm()
+        else:
+            self._warm_up()
         while not self.stopping:
             job = self._slots.take(self._warm_every_s)
             if job is None:
@@ -78,9 +86,12 @@ class InferWorker(Worker):
         except Exception as error:  # noqa: BLE001 - as with any frame; the watchdog notices the silence
             self.warm_error = code_of(error)[1]
         else:
-            self.warm_error = ""
-            self.last_answer_ns = time.monotonic_ns()
-            self.warm.set()
+            self._is_warm()
+
+    def _is_warm(self) -> None:
+        self.warm_error = ""
+        self.last_answer_ns = time.monotonic_ns()
+        self.warm.set()
 
 
 def code_of(error: Exception) -> tuple[str, str]:

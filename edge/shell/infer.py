@@ -20,7 +20,7 @@ from typing import Literal
 from edge.domain import Inference
 from edge.events import AgentEvent, InferFailed, Inferred, SourceEnd
 from edge.ports import Frame
-from edge.shell.engine import Engine, InferWorker, code_of, give_back_memory
+from edge.shell.engine import Engine, InferWorker, code_of
 from edge.shell.framestore import FrameStore, Shot
 from edge.shell.order import Order
 from edge.shell.slots import Job, Slots
@@ -121,7 +121,6 @@ class Infer:
             if left_s <= 0 or self.last_error or enough():
                 break
             cold[0].warm.wait(min(left_s, LOOK_EVERY_S))
-        give_back_memory()
         return not cold
 
     def use_recipe(self, recipe: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from edge.models.predictor import OnnxRunner
+from edge.models.runner import OnnxRunner
 from tests.models import graphs
 
 
