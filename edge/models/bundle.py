@@ -146,6 +146,25 @@ class Bundle:
         return ModelRef(self.manifest.model.name, self.manifest.model.version, self.sha256)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class BareFile:
+    """An ``.onnx`` file without a manifest; ``name`` is the file's own, without its ending."""
+
+    name: str
+    onnx: bytes
+    sha256: str
+
+
+def read_any(path: Path) -> Bundle | BareFile:
+    """A bundle folder or a bare file. Raises ModelError, as :func:`read`; MODEL_UNREADABLE for an empty file."""
+    if path.is_dir():
+        return read(path)
+    onnx = read_bounded(path, MAX_MODEL_BYTES)
+    if not onnx:
+        raise ModelError("MODEL_UNREADABLE", f"{path} is empty", "", "export or copy it again")
+    return BareFile(path.stem, onnx, sha256_of(onnx))
+
+
 def sha256_of(data: bytes) -> str:
     """64 hex digits."""
     return hashlib.sha256(data).hexdigest()

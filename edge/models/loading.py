@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edge.models import golden, inspect
 from edge.models.admit import Admitted, admit
+from edge.models.bundle import read_any
 from edge.models.guard import GuardLimits
 from edge.models.predictor import Predictor
 from edge.models.runner import OnnxRunner
@@ -24,7 +25,7 @@ def load(
     ``model`` is a bundle folder or an ``.onnx`` file. ``min_score`` overrides the bundle's thresholds. ``cache`` is
     where trial results are kept. Raises ModelError; see :mod:`edge.models.bundle`, ``guard`` and ``inspect``.
     """
-    return predictor_of(admit(Path(model), cache=cache, limits=limits), min_score)
+    return predictor_of(admit(read_any(Path(model)), cache=cache, limits=limits), min_score)
 
 
 def predictor_of(admitted: Admitted, min_score: float | None = None, runner: OnnxRunner | None = None) -> Predictor:

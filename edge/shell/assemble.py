@@ -27,8 +27,8 @@ from edge.core.settings import (
     StopSettings,
 )
 from edge.errors import ConfigError, JidokaError
-from edge.models.admit import admit_model
-from edge.models.loading import predictor_of
+from edge.models.admit import limits_of
+from edge.models.loading import load as load_model
 from edge.models.predictor import Predictor
 from edge.registry import DRIVERS
 from edge.registry import load as load_class
@@ -69,7 +69,8 @@ def load_models(loaded: Loaded, early: EarlyModel | None = None) -> Models:
                 if early is not None and model is early.model:
                     predictors[key] = early.result()
                 else:
-                    predictors[key] = predictor_of(admit_model(loaded.path(model.path), model), model.min_score)
+                    path, limits = loaded.path(model.path), limits_of(model)
+                    predictors[key] = load_model(path, min_score=model.min_score, limits=limits)
             except JidokaError as error:
                 place = loaded.locator.where((*where, "path"))
                 raise type(error)(error.code, f"{place}: {error.what}", error.why, error.hint) from error

@@ -2,10 +2,10 @@
 
 ::
 
-    caller      guard ── import, build the rooms ────────── result() ─ … ─▶ first frame
-    thread load       └─ session ─ predictor ─┴─ warm-up frame ─┘
+    caller      ┌─ import the runtime ─┬─ import the rest ─ result() ─ build the rooms ─▶ first frame
+    thread load └─ read, hash ─────────┴─ guard ─ session ─┴─ warm-up frame ────────────┘
 
-Making a session and running it hold no interpreter lock, so they cost a start hardly any time of its own.
+Reading, making a session and running it hold no interpreter lock: they cost a start hardly any time of its own.
 """
 
 from __future__ import annotations
@@ -14,38 +14,32 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.errors import JidokaError
+from edge.models.bundle import BareFile, Bundle, read_any
 
 if TYPE_CHECKING:
     from edge.config.agent import ModelConfig
-    from edge.models.admit import Admitted
     from edge.models.predictor import Predictor
 
 
 class EarlyModel:
-    """Guards the model on the calling thread, which a Ctrl-C can end (a trial may take long), then loads it in another.
-
-    That one is a daemon thread: nobody need wait for it who does not want the model any more.
-    """
+    """Reads, guards and loads a model in a thread of its own, for which nobody need wait who wants it no more."""
 
     def __init__(self, path: Path, model: ModelConfig) -> None:
         self.model = model
+        self._path = path
         self._predictor: Predictor | None = None
         self._error: Exception | None = None
+        self._imported = threading.Event()
         self._loaded = threading.Event()
         self._answered = False
-        # numpy and the runtime: two threads that import at once only get in each other's way, so not in ours.
-        from edge.models.admit import admit_model
-
-        self._thread: threading.Thread | None = None
+        self._thread = threading.Thread(target=self._load, name="load", daemon=True)
+        self._thread.start()
+        # numpy and the runtime; here, as two threads that import at once only get in each other's way.
         try:
-            admitted = admit_model(path, model)
-        except JidokaError as error:  # said by who knows where in the settings the model is named
-            self._error = error
-            self._loaded.set()
-        else:
-            self._thread = threading.Thread(target=self._load, args=(admitted,), name="load", daemon=True)
-            self._thread.start()
+            import edge.models.admit
+            import edge.models.runner  # noqa: F401
+        finally:
+            self._imported.set()
 
     def result(self) -> Predictor:
         """Wait until it is loaded. Raises ModelError."""
@@ -57,21 +51,27 @@ class EarlyModel:
 
     def warmed(self) -> bool:
         """Wait until its warm-up frame came back; whether it was answered."""
-        if self._thread is not None:
-            self._thread.join()
+        self._thread.join()
         return self._answered
 
-    def _load(self, admitted: Admitted) -> None:
+    def _load(self) -> None:
         try:
-            from edge.models.runner import OnnxRunner
-
-            runner = OnnxRunner(admitted.bundle.onnx)
-            from edge.models.loading import predictor_of
-
-            self._predictor = predictor_of(admitted, self.model.min_score, runner)
+            found = read_any(self._path)
+            self._imported.wait()
+            self._predictor = self._predictor_of(found)
             self._loaded.set()
             self._predictor.warm_up()
             self._answered = True
         except Exception as error:  # noqa: BLE001 - raised on the caller's thread, or found again by the worker's warm-up
             self._error = error
             self._loaded.set()
+
+    def _predictor_of(self, found: Bundle | BareFile) -> Predictor:
+        from edge.models.admit import admit, limits_of
+        from edge.models.runner import OnnxRunner
+
+        admitted = admit(found, limits=limits_of(self.model))
+        runner = OnnxRunner(admitted.bundle.onnx)
+        from edge.models.loading import predictor_of
+
+        return predictor_of(admitted, self.model.min_score, runner)
