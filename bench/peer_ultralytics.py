@@ -20,10 +20,10 @@ def main(model_path: str, video: str, threads: int) -> None:
     if threads == 1:
         made = onnxruntime.InferenceSession
 
-        def single(*args: Any, **kwargs: Any) -> Any:  # it offers no setting for it
+        def single(path: str, _options: Any = None, **kwargs: Any) -> Any:  # it offers no setting for it
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = options.inter_op_num_threads = 1
-            return made(*args, **(kwargs | {"sess_options": options}))
+            return made(path, options, **kwargs)
 
         onnxruntime.InferenceSession = single
     from ultralytics import YOLO
