@@ -21,6 +21,9 @@ Image = NDArray[np.uint8]
 
 Blob = NDArray[Any]
 
+CAMERA_PATHS = ("/dev/video", "/dev/v4l/")
+"""What a source path begins with that is a camera of this machine, and no file that must be there now."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:

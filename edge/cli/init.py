@@ -16,6 +16,7 @@ from edge.cli.common import say
 from edge.cli.watch import endpoint_of
 from edge.domain import is_id
 from edge.errors import ConfigError, InputError
+from edge.ports import CAMERA_PATHS
 
 MODEL = "models/dark-spots"
 PICTURES = "pictures"
@@ -128,7 +129,13 @@ def camera_table(camera: str) -> tuple[str, str, bool]:
         )
     if camera.startswith("http://"):
         return "http", f'url = {json.dumps(camera)}\nmode = "snapshot"      # or "mjpeg" for a stream', False
-    if "://" in camera:
+    if camera.lower().startswith("rtsp://"):
+        return (
+            "opencv",
+            f'source = {json.dumps(camera)}\n# transport = "tcp"      # or "udp", which loses pictures',
+            False,
+        )
+    if "://" in camera or camera.startswith(CAMERA_PATHS):
         return "opencv", f"source = {json.dumps(camera)}", False
     path = Path(camera).absolute()
     if not path.exists():

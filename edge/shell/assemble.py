@@ -30,6 +30,7 @@ from edge.errors import ConfigError, JidokaError
 from edge.models.admit import limits_of
 from edge.models.loading import load as load_model
 from edge.models.predictor import Predictor
+from edge.ports import CAMERA_PATHS
 from edge.registry import DRIVERS
 from edge.registry import load as load_class
 from edge.shell.early import EarlyModel
@@ -117,7 +118,9 @@ def make_driver(driver: str, options: Any, name: str, folder: Path) -> Any:
 def source_file(options: Any, folder: Path) -> Path | None:
     """The file or folder that a driver's option ``source`` names, if it names one and not a camera."""
     source = getattr(options, "source", None)
-    return folder / source if isinstance(source, str) and "://" not in source and not source.isdigit() else None
+    if not isinstance(source, str) or "://" in source or source.isdigit() or source.startswith(CAMERA_PATHS):
+        return None
+    return folder / source
 
 
 def core_settings(loaded: Loaded, recipes: dict[str, RecipeSettings]) -> Settings:

@@ -14,6 +14,7 @@ WAYS = {
     "as-it-is": [],
     "usb": ["--camera", "0"],
     "rtsp": ["--camera", "rtsp://user:pa%20ss@10.0.0.9/live"],
+    "usb-path": ["--camera", "/dev/v4l/by-id/usb-none-index0"],
     "http-plc": ["--camera", "http://10.0.0.9/snap.jpg", "--plc", "modbus"],
     "broker": ["--broker", "mqtt://broker.example:1884", "--id", "cell-9", "--site", "north"],
 }
