@@ -7,17 +7,18 @@ is told apart by looking at the file first and at the number of frames it announ
 from __future__ import annotations
 
 import glob
-import os
+import re
 import time
 from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 
+from drivers._opencv import check_frame_size, ffmpeg_options, hush, is_device, is_live, is_rtsp, picture_of, shown
+from drivers._rtsp import RtspReader, Transport
 from drivers._watched import Reader, Shot
 from edge.errors import DeviceError, ImageError
-from edge.vision.imageio import DEFAULT_LIMITS, check_size, decode
+from edge.vision.imageio import DEFAULT_LIMITS, decode
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm"})
 WHOLE_SHARE = 0.9
@@ -79,14 +80,15 @@ class PictureReader:
 
 
 class VideoReader:
-    """A `cv2.VideoCapture`: USB index, stream url or video file."""
+    """A `cv2.VideoCapture`: USB index, video file, or the url of a stream that is not RTSP."""
 
     def __init__(self, source: int | str, *, loop: bool, timeout_s: float, size_px: tuple[int, int]) -> None:
         self._source = source
+        self._name = shown(source)
         self._loop = loop
         self._timeout_s = timeout_s
         self._size_px = size_px
-        self.is_live = isinstance(source, int) or "://" in source
+        self.is_live = is_live(source)
         self._frames = 0
         self._cut_told = False
         self._capture = self._opened()
@@ -95,20 +97,18 @@ class VideoReader:
         captured_ns, grabbed = self._grab()
         if not grabbed:
             if self.is_live:
-                raise DeviceError(
-                    "SOURCE_LOST", f"{self._source} gives no more frames", hint="check camera and network"
-                )
+                raise DeviceError("SOURCE_LOST", f"{self._name} gives no more frames", hint="check camera and network")
             if not self._told_end() or not self._loop:
                 return None
             self._capture.release()
             self._capture = self._opened()
             self._frames = 0
             captured_ns, grabbed = self._grab()
-        done, image = self._capture.retrieve() if grabbed else (False, None)
-        if not done or image is None or image.dtype != np.uint8 or image.ndim != 3:  # noqa: PLR2004 - rows, columns, BGR
-            raise DeviceError("FRAME_MALFORMED", f"frame {self._frames} of {self._source} cannot be decoded")
+        if not grabbed:
+            raise DeviceError("FRAME_MALFORMED", f"{self._name} cannot be read again from its first frame")
+        image = picture_of(self._capture, self._name, self._frames)
         self._frames += 1
-        return captured_ns, np.ascontiguousarray(image)
+        return captured_ns, image
 
     def release(self) -> None:
         self._capture.release()
@@ -124,17 +124,18 @@ class VideoReader:
             return self._frames > 0
         self._cut_told = True
         why = f"it ends after {self._frames} of {announced:.0f} frames" if announced > 0 else "it has no frames"
-        raise DeviceError("FRAME_MALFORMED", f"{self._source} is damaged", why, "copy the file again")
+        raise DeviceError("FRAME_MALFORMED", f"{self._name} is damaged", why, "copy the file again")
 
     def _opened(self) -> Any:
-        _hush()
+        hush()
         milliseconds = int(self._timeout_s * 1000)
-        if self.is_live and isinstance(self._source, str):
-            # Only FFmpeg keeps these, and not in all states; they end a thread that was left behind.
-            limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds, cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds]
-            capture = cv2.VideoCapture(self._source, cv2.CAP_FFMPEG, limits)
-        else:
-            capture = cv2.VideoCapture(self._source)
+        with ffmpeg_options.during(None, self._timeout_s):
+            if self.is_live and isinstance(self._source, str):
+                # Only FFmpeg keeps these, and not in all states; they end a thread that was left behind.
+                limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds, cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds]
+                capture = cv2.VideoCapture(self._source, cv2.CAP_FFMPEG, limits)
+            else:
+                capture = cv2.VideoCapture(self._source)
         if not capture.isOpened():
             capture.release()
             raise self._absent()
@@ -144,48 +145,57 @@ class VideoReader:
             capture.set(cv2.CAP_PROP_FRAME_HEIGHT, height)
         if self.is_live:
             capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-        self._check_size(capture)
+        check_frame_size(capture, self._name)
         return capture
-
-    def _check_size(self, capture: Any) -> None:
-        try:
-            check_size(int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)))
-        except ImageError as bad:
-            capture.release()
-            raise DeviceError("FRAME_MALFORMED", f"{self._source}: {bad.what}", bad.why, bad.hint) from bad
 
     def _absent(self) -> DeviceError:
         if isinstance(self._source, int):
-            return DeviceError(
-                "SOURCE_ABSENT",
-                f"there is no camera {self._source}",
-                hint=f"is /dev/video{self._source} there, and free?",
-            )
+            return _no_camera(str(self._source), f"/dev/video{self._source}")
         if self.is_live:
-            return DeviceError("SOURCE_ABSENT", f"no stream at {self._source}", hint="check url, login and network")
+            return DeviceError("SOURCE_ABSENT", f"no stream at {self._name}", hint="check url, login and network")
         return DeviceError(
-            "FRAME_MALFORMED", f"{self._source} is no video that OpenCV reads", hint="try it in a video player"
+            "FRAME_MALFORMED", f"{self._name} is no video that OpenCV reads", hint="try it in a video player"
         )
 
 
+def device_number(path: str) -> int:
+    """Which camera a path such as ``/dev/video2`` or ``/dev/v4l/by-id/…`` is. Raises DeviceError SOURCE_ABSENT."""
+    found = re.fullmatch(r"/dev/video(\d+)", str(Path(path).resolve()))
+    if found is None or not Path(path).exists():
+        raise _no_camera(path, path)
+    return int(found[1])
+
+
 def make_reader(
-    source: int | str, *, loop: bool = False, timeout_s: float = 2.0, size_px: tuple[int, int] = (0, 0)
+    source: int | str,
+    *,
+    loop: bool = False,
+    timeout_s: float = 2.0,
+    size_px: tuple[int, int] = (0, 0),
+    transport: Transport = "tcp",
 ) -> Reader:
     """The reader for a source as a user writes it: index, url, file, folder or glob. Raises DeviceError. May hang."""
-    if isinstance(source, str) and "://" not in source:
-        files = files_of(source)
-        if files:
-            return PictureReader(files, loop=loop)
-        path = Path(source).expanduser()
-        if not path.exists():
-            raise DeviceError("SOURCE_ABSENT", f"there is no file or folder {source}", hint="check the path")
-        if not path.is_file():
-            raise DeviceError("SOURCE_ABSENT", f"{source} is neither file nor folder")
-        source = str(path)
+    if isinstance(source, str):
+        if is_rtsp(source):
+            return RtspReader(source, transport, timeout_s)
+        if is_device(source):
+            source = device_number(source)
+        elif not is_live(source):
+            files = files_of(source)
+            if files:
+                return PictureReader(files, loop=loop)
+            source = _video_file(source)
     return VideoReader(source, loop=loop, timeout_s=timeout_s, size_px=size_px)
 
 
-def _hush() -> None:
-    """What OpenCV and FFmpeg would print on stderr is raised here as an error instead."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+def _video_file(source: str) -> str:
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise DeviceError("SOURCE_ABSENT", f"there is no file or folder {source}", hint="check the path")
+    if not path.is_file():
+        raise DeviceError("SOURCE_ABSENT", f"{source} is neither file nor folder")
+    return str(path)
+
+
+def _no_camera(camera: str, path: str) -> DeviceError:
+    return DeviceError("SOURCE_ABSENT", f"there is no camera {camera}", hint=f"is {path} there, and free?")

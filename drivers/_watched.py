@@ -71,7 +71,7 @@ class WatchedReader:
             self._worker.answer(timeout_s)
         except queue.Empty:
             self._abandon()
-            raise _late(f"{self._name} did not open within {timeout_s:g} s") from None
+            raise _late(f"{self._name} did not open within {timeout_s:.3g} s") from None
         except JidokaError:
             self.close()
             raise
@@ -87,7 +87,7 @@ class WatchedReader:
         except queue.Empty:
             if worker.waited_s() >= self._hang_s:
                 self._abandon()
-            raise _late(f"{self._name} gave no frame within {timeout_s:g} s") from None
+            raise _late(f"{self._name} gave no frame within {timeout_s:.3g} s") from None
 
     def close(self) -> None:
         """Let the thread end; one that hangs is left behind. Never raises."""

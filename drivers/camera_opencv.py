@@ -4,12 +4,13 @@ Device family: whatever `cv2.VideoCapture` opens (V4L2 index, RTSP and other FFm
 files one by one. `source` is written as a user thinks of it::
 
     0 or "0"                     USB camera /dev/video0
-    "rtsp://user:pw@host/path"   IP camera (RTSP over TCP: FFmpeg's default in OpenCV)
+    "/dev/v4l/by-id/…"           the same by its path, which stays when others are plugged in
+    "rtsp://user:pw@host/path"   IP camera (RTSP 1.0, RFC 2326, with RTP in its TCP connection or over UDP)
     "line3.mp4"                  video file, every frame of it
     "pictures/"                  folder, sorted by name          "pictures/*.png"   pattern
 
 Frames are BGR uint8. `captured_ns` is taken right after the grab: for cameras the exposure was before that by the camera's
-own delay (tens of ms for USB, up to a second for RTSP); for files it is now. Numbers count from 0 and never fall, also
+own delay (tens of ms for USB, more for RTSP: see `drivers._rtsp`); for files it is now. Numbers count from 0 and never fall, also
 over `loop` and reopening. Width and height are a wish to a USB camera, which may give its nearest.
 
 OpenCV's reads can hang (a frozen RTSP server: 6 s with 2 s set), so they run in a thread that is left behind after
@@ -24,6 +25,9 @@ from typing import Annotated, ClassVar
 from msgspec import Meta, Struct
 
 from drivers._capture import make_reader
+from drivers._opencv import is_live, is_rtsp
+from drivers._rtsp import Transport
+from drivers._rtsp_ask import take_apart
 from drivers._watched import WatchedReader
 from edge.domain import FrameRef
 from edge.errors import ConfigError, DeviceError, SourceEnded
@@ -36,7 +40,8 @@ class OpenCvOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """What to read and how. ``loop`` and ``rate_hz`` are for files and folders; 0 Hz is as fast as they are read.
 
     ``rate_hz`` paces without losing frames: a slow reader makes the source slower, never shorter. ``timeout_s`` is for
-    opening, and after it a read that hangs is given up.
+    opening, and after it a read that hangs is given up. ``transport`` is for RTSP: "udp" loses packets where the network
+    is busy, and spoiled pictures are not told from good ones; take it only where a camera offers nothing else.
     """
 
     source: int | str
@@ -45,6 +50,7 @@ class OpenCvOptions(Struct, frozen=True, forbid_unknown_fields=True):
     timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
     width_px: Annotated[int, Meta(ge=0, le=16_384)] = 0
     height_px: Annotated[int, Meta(ge=0, le=16_384)] = 0
+    transport: Transport = "tcp"
 
 
 class Pacer:
@@ -75,9 +81,13 @@ class OpenCvCamera:
         source = options.source
         if isinstance(source, str) and source.isascii() and source.isdigit():
             source = int(source)
-        live = isinstance(source, int) or "://" in source
+        live = is_live(source)
         if live and (options.loop or options.rate_hz):
             raise ConfigError("CONFIG_WRONG_VALUE", "loop and rate_hz are for files and folders", hint="remove them")
+        if options.transport != "tcp" and not is_rtsp(source):
+            raise ConfigError("CONFIG_WRONG_VALUE", "transport is for rtsp:// sources", hint="remove it")
+        if is_rtsp(source):
+            take_apart(str(source))
         self.finite = not live
         """Frames of a file or folder wait for whoever reads; those of a camera do not."""
         self._name = name
@@ -89,6 +99,7 @@ class OpenCvCamera:
                 loop=options.loop,
                 timeout_s=options.timeout_s,
                 size_px=(options.width_px, options.height_px),
+                transport=options.transport,
             ),
             options.timeout_s,
         )
@@ -98,7 +109,8 @@ class OpenCvCamera:
     def open(self) -> None:
         """Open the source; files begin at their first frame. Idempotent.
 
-        Raises DeviceError SOURCE_ABSENT, SOURCE_TIMEOUT, SOURCE_HUNG, FRAME_MALFORMED (not a video).
+        Raises DeviceError SOURCE_ABSENT, SOURCE_REFUSED (login), SOURCE_TIMEOUT, SOURCE_LOST, SOURCE_HUNG,
+        FRAME_MALFORMED (not a video, not an RTSP server).
         """
         if not self._reader.is_open:
             self._reader.open(self._o.timeout_s)

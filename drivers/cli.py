@@ -12,6 +12,7 @@ import typer
 
 from drivers._figures import Scale, figures_of, scale_of_board
 from drivers._live_view import LiveView
+from drivers._opencv import is_live, shown
 from drivers._setup_server import SetupServer
 from edge.errors import ConfigError, DeviceError
 from edge.ports import FrameSource
@@ -67,7 +68,7 @@ def choose(source: str) -> Chosen:
     if source.startswith("http://"):
         return _choose_http(source)
     name: int | str = int(source) if source.isascii() and source.isdigit() and len(source) < 4 else source  # noqa: PLR2004
-    live = isinstance(name, int) or "://" in source
+    live = is_live(name)
     options = {"source": name if live else str(Path(source).absolute())}
     only_here = {} if live else {"loop": True, "rate_hz": FILE_RATE_HZ}
     return Chosen(_made("opencv", options | only_here), "opencv", options)
@@ -88,7 +89,11 @@ def _serve(chosen: Chosen, title: str, port: int, length_mm: float) -> None:
     live = LiveView(chosen.source)
     try:
         server = SetupServer(
-            live, title, lambda scale: toml_lines(chosen.driver, chosen.options, scale), port=port, length_mm=length_mm
+            live,
+            shown(title),
+            lambda scale: toml_lines(chosen.driver, chosen.options, scale),
+            port=port,
+            length_mm=length_mm,
         )
     except BaseException:
         chosen.source.close()
@@ -125,7 +130,7 @@ def _print_json(chosen: Chosen, title: str, board: tuple[int, int] | None, squar
     figures = msgspec.to_builtins(figures_of(frame.image))
     size = {"width_px": frame.image.shape[1], "height_px": frame.image.shape[0]}
     found = {} if scale is None else {"mm_per_px": scale.mm_per_px, "tilt_pct": scale.tilt_pct}
-    typer.echo(json.dumps({"source": title, **size, **figures, "mm_per_px": None, **found}, indent=2))
+    typer.echo(json.dumps({"source": shown(title), **size, **figures, "mm_per_px": None, **found}, indent=2))
 
 
 def _board(text: str, square_mm: float | None) -> tuple[tuple[int, int] | None, float]:
@@ -160,7 +165,7 @@ def _made(driver: str, options: dict[str, Any]) -> FrameSource:
     try:
         made: FrameSource = kind("camera", msgspec.convert(options, kind.Options))
     except msgspec.ValidationError as bad:
-        raise ConfigError("SOURCE_INVALID", f"{options} does not fit driver {driver!r}", str(bad)) from bad
+        raise ConfigError("SOURCE_INVALID", f"{shown(str(options))} does not fit driver {driver!r}", str(bad)) from bad
     return made
 
 
