@@ -27,7 +27,7 @@ SCORE = 0.25
 FRAMES = 60
 WIDTH_PX, HEIGHT_PX = 1280, 720
 RUN_MS = 25.0
-WIDTHS = (16, 24, 32, 40, 48, 64)
+WIDTHS = (16, 20, 24, 28, 32, 36, 40, 48, 56, 64)
 """Channels of the first layer; the others follow from it."""
 
 

@@ -1,6 +1,6 @@
 """Ultralytics' own predictor on the same model and video, as it is called by the book. Run by ``pipeline.py --peer``.
 
-Usage: PYTHON bench/peer_ultralytics.py MODEL VIDEO THREADS. Reads a number of seconds a line, prints ``{"fps": …}``.
+Usage: PYTHON bench/peer_ultralytics.py MODEL VIDEO SIDE_PX THREADS. Reads a number of seconds a line, prints ``{"fps": …}``.
 With 2 threads everything is at its defaults; with 1 the runtime and everybody's pools are held to one thread. PYTHON is
 one of another environment, which has Ultralytics; it is AGPL-3.0 and never imported by anything of ours.
 """
@@ -14,7 +14,7 @@ from typing import Any
 SETTLE_FRAMES = 8
 
 
-def main(model_path: str, video: str, threads: int) -> None:
+def main(model_path: str, video: str, side_px: int, threads: int) -> None:
     import onnxruntime
 
     if threads == 1:
@@ -39,7 +39,7 @@ def main(model_path: str, video: str, threads: int) -> None:
     def frames() -> Iterator[Any]:
         while True:
             yield from model.predict(
-                video, stream=True, imgsz=320, conf=0.25, iou=0.45, verbose=False, rect=False, device="cpu"
+                video, stream=True, imgsz=side_px, conf=0.25, iou=0.45, verbose=False, rect=False, device="cpu"
             )
 
     run = frames()
@@ -54,4 +54,4 @@ def main(model_path: str, video: str, threads: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

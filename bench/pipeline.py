@@ -159,7 +159,8 @@ class Peer:
 
     def __init__(self, python: Path, threads: int, made: material.Material) -> None:
         script = Path(__file__).with_name("peer_ultralytics.py")
-        command = [str(python), str(script), str(made.model), str(made.video), str(threads)]
+        side_px = material.input_of(material.session(made.model))[1][2]
+        command = [str(python), str(script), str(made.model), str(made.video), str(side_px), str(threads)]
         self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self(1.0)
 
