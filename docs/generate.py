@@ -74,11 +74,17 @@ def policy() -> str:
     return "\n\n".join(f"### `{name}`\n\n{doc(kind)}\n\n{fields(kind, units=True)}" for name, kind in tables)
 
 
+LEDGER = "the ledger … cannot be used"
+
+
 def _calls() -> Iterator[tuple[str, str, str]]:
     """(error class, code, what) of every error our source can raise."""
     classes = {name for name in vars(edge.errors) if name.endswith("Error")}
     for path in sorted(p for folder in ("edge", "drivers", "sims") for p in (ROOT_DIR / folder).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Tuple):  # tables that turn a database's codes into ours
+                words = (part.value for part in node.elts if isinstance(part, ast.Constant))
+                yield from (("StoreError", word, LEDGER) for word in words if str(word).startswith("STORE_"))
             if not isinstance(node, ast.Call) or not node.args:
                 continue
             name = getattr(node.func, "attr", getattr(node.func, "id", ""))

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from multiprocessing import resource_tracker
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,6 +23,8 @@ POLL = threading.Event()
 
 # Started once a process by libraries and kept on purpose; nobody can join them.
 LASTING = ("pydevd", "tqdm_monitor", "asyncio_", "AnyIO worker thread", "ThreadPoolExecutor")
+lasting_children: set[int] = set()
+"""Process ids that fixtures of wider scope keep; they may come up in the middle of a test, when it asks for one."""
 
 
 def _threads() -> set[threading.Thread]:
@@ -62,8 +65,27 @@ def nothing_left_running() -> Iterator[None]:
     yield
     left = _left(lambda: {one.name for one in _threads() - threads})
     assert not left, f"threads left running: {', '.join(sorted(left))}"
-    left = _left(lambda: {f"{name} ({pid})" for pid, name in _children().items() if pid not in children})
+    left = _left(
+        lambda: {f"{name} ({pid})" for pid, name in _children().items() if pid not in children | lasting_children}
+    )
     assert not left, f"child processes left running: {', '.join(sorted(left))}"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """A PostgreSQL server that the tests of a run share; skips where its programs are not installed."""
+    from tests.postgres_rig import postgres_server
+
+    # Power cuts are not what these tests are about.
+    with postgres_server("fsync=off") as server:
+        lasting_children.add(server.pid)
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: Any) -> str:
+    """A fresh empty database there, as SQLAlchemy's URL."""
+    return postgres.url(postgres.new_database())
 
 
 @pytest.fixture(scope="session")

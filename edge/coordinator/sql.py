@@ -12,15 +12,17 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from edge.coordinator import schema
+from edge.coordinator import postgres, schema
 from edge.errors import StoreError
 
 BUSY_TIMEOUT_S = 5.0
 CACHE_KIB = 16 * 1024
 WRITE = "jidoka_write"
+_SNAPSHOT: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 _SQLITE_CODES: dict[int, tuple[str, str]] = {
     sqlite3.SQLITE_BUSY: ("STORE_LOCKED", "another process holds it: stop that one, or wait"),
@@ -36,23 +38,26 @@ _SQLITE_CODES: dict[int, tuple[str, str]] = {
 
 
 def open_engine(url: str) -> Engine:
-    """An engine for ``sqlite:///file`` or another database SQLAlchemy knows.
+    """An engine for ``sqlite:///file`` or ``postgresql://user@host/database``.
 
     Raises StoreError STORE_URL_INVALID, STORE_UNSUPPORTED or what opening the file gives.
     """
     try:
-        parsed = sa.make_url(url)
-        engine = sa.create_engine(parsed)
+        parsed = postgres.with_driver(sa.make_url(url))
+        engine = sa.create_engine(parsed, **postgres.engine_options(parsed))
     except (ArgumentError, NoSuchModuleError) as error:
-        hint = "such as sqlite:////var/lib/jidoka/ledger.db or postgresql+psycopg://…"
+        hint = "such as sqlite:////var/lib/jidoka/ledger.db or postgresql://user@host/database"
         raise StoreError("STORE_URL_INVALID", "the ledger's URL is not understood", str(error), hint) from error
     except ImportError as error:
-        raise StoreError("STORE_UNSUPPORTED", "the database's library is not installed", str(error)) from error
+        hint = "pip install 'jidoka-edge[postgres]'" if url.startswith("postgres") else "SQLite or PostgreSQL"
+        raise StoreError("STORE_UNSUPPORTED", "the database's library is not installed", str(error), hint) from error
     if engine.dialect.name not in {"sqlite", "postgresql"}:
         raise StoreError("STORE_UNSUPPORTED", f"{engine.dialect.name} is not supported", hint="SQLite or PostgreSQL")
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "connect", postgres.set_up)
+    event.listen(engine, "begin", _begin)
     return engine
 
 
@@ -69,10 +74,13 @@ def _set_up_sqlite(dbapi: Any, _record: Any) -> None:
     cursor.close()
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    # A reader that turns writer may find its snapshot stale (SQLITE_BUSY_SNAPSHOT): writers say so at once.
+def _begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get(WRITE)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if connection.dialect.name == "sqlite":
+        # A reader that turns writer may find its snapshot stale (SQLITE_BUSY_SNAPSHOT): writers say so at once.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    elif writes:
+        postgres.begin_writing(connection)
 
 
 @contextlib.contextmanager
@@ -85,7 +93,8 @@ def writing(engine: Engine) -> Iterator[Connection]:
 @contextlib.contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """One consistent snapshot. Raises StoreError only."""
-    with told(engine), engine.connect() as connection, connection.begin():
+    options = {} if engine.dialect.name == "sqlite" else _SNAPSHOT
+    with told(engine), engine.connect().execution_options(**options) as connection, connection.begin():
         yield connection
 
 
@@ -107,18 +116,19 @@ def store_error(error: Exception, origin: object, name: str) -> StoreError:
     if isinstance(number, int):
         code, hint = _SQLITE_CODES.get(number & 0xFF, ("STORE_FAILED", ""))
         return StoreError(code, f"the ledger {name} cannot be used", why, hint)
-    if isinstance(error, sa.exc.OperationalError):
-        return StoreError("STORE_UNREACHABLE", f"the ledger {name} cannot be used", why, "check that it runs")
+    if isinstance(origin, Exception) and hasattr(origin, "sqlstate"):
+        code, why, hint = postgres.told(origin)
+        return StoreError(code, f"the ledger {name} cannot be used", why, hint)
     return StoreError("STORE_FAILED", f"the ledger {name} cannot be used", why)
 
 
 def _name(engine: Engine) -> str:
-    return engine.url.render_as_string(hide_password=True)
+    return engine.url.set(query={}).render_as_string(hide_password=True)  # libpq takes a password there as well
 
 
 def insert_new(engine: Engine, table: sa.Table) -> Any:
     """INSERT that leaves rows alone whose key is there already."""
-    make = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
+    make = sqlite_insert if engine.dialect.name == "sqlite" else postgresql_insert
     return make(table).on_conflict_do_nothing()
 
 
@@ -131,7 +141,7 @@ class BulkInsert:
 
     def __init__(self, engine: Engine, table: sa.Table) -> None:
         names = [column.name for column in table.c if column.name != "id"]
-        compiled = insert_new(engine, table).compile(dialect=engine.dialect, column_keys=names)
+        compiled = insert_new(engine, table).inline().compile(dialect=engine.dialect, column_keys=names)
         self._text = str(compiled)
         # Drivers take either rows in order or rows by name.
         self._in_order = itemgetter(*compiled.positiontup) if compiled.positional else None
@@ -144,7 +154,7 @@ class BulkInsert:
 
 def upsert(engine: Engine, table: sa.Table, key: list[str], change: list[str]) -> Any:
     """INSERT that updates ``change`` where ``key`` is there already."""
-    make = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
+    make = sqlite_insert if engine.dialect.name == "sqlite" else postgresql_insert
     statement = make(table)
     return statement.on_conflict_do_update(index_elements=key, set_={c: statement.excluded[c] for c in change})
 

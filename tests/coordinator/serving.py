@@ -1,15 +1,19 @@
-"""A coordinator with its HTTP API and no broker, for tests of what stands above the ledger."""
+"""Records for the ledger, and a coordinator with its HTTP API and no broker, for tests of what stands above it."""
 
 from __future__ import annotations
 
+import random
 import socket
 import threading
 from pathlib import Path
+
+import pytest
 
 from edge.coordinator.api import make_api
 from edge.coordinator.http import LOOPBACK_HOSTS, HttpServer
 from edge.coordinator.service import Coordinator, Options
 from edge.domain import Finding, ModelRef, Reason
+from edge.errors import JidokaError
 from edge.events_fleet import AgentKnown
 from edge.messages import Event, Evidence, Latency, Record, Reported, Result, State, encode_record
 from edge.ports import Batch
@@ -34,11 +38,29 @@ def result(n: int, decision: str = "pass", source: str = "cam") -> Result:
     return Result(*name, reasons=why, findings=found, model=MODEL, latency_ms=Latency(total=7.5))  # type: ignore[arg-type]
 
 
+def batch(first: int, n: int, utc_ms: int = 1, kind: str = "results", site: str = "hall") -> Batch:
+    """``n`` records from sequence number ``first`` on, received at ``utc_ms``; a picture has 5000 random bytes."""
+    if kind == "evidence":
+        pixels = random.Random(first)
+        made = (Evidence("cam", i, 1, "fail", pixels.randbytes(5000)) for i in range(first, first + n))
+        records = [encode_record(one) for one in made]
+    else:
+        records = [encode_record(result(i)) for i in range(first, first + n)]
+    return Batch(site, "a1", "log1", kind, first, records, utc_ms)  # type: ignore[arg-type]
+
+
+def code_of(caught: pytest.ExceptionInfo[JidokaError]) -> str:
+    """The error's code; its text must be one line."""
+    assert "\n" not in str(caught.value)
+    return caught.value.code
+
+
 class Serving:
     """Runs in threads until closed. ``url`` is the API's."""
 
-    def __init__(self, folder: Path) -> None:
-        options = Options("hall", f"sqlite:///{folder / 'ledger.db'}", Endpoint("127.0.0.1", closed_port()))
+    def __init__(self, folder: Path, url: str = "") -> None:
+        url = url or f"sqlite:///{folder / 'ledger.db'}"
+        options = Options("hall", url, Endpoint("127.0.0.1", closed_port()))
         self.service = Coordinator(options, lambda *_: None)
         ledger = self.service.ledger
         epoch = self.service.wait_for_lease()

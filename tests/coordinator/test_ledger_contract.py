@@ -1,4 +1,4 @@
-"""One contract, two ledgers: the SQL one on a file and its twin in memory."""
+"""One contract, three ledgers: the SQL one on a file and in PostgreSQL, and its twin in memory."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from edge.ports import Batch, Upto
 from sims.memory_ledger import MemoryLedger
 
 
-@pytest.fixture(params=["sql", "memory"])
+@pytest.fixture(params=["sqlite", "postgres", "memory"])
 def ledger(request, tmp_path) -> Iterator[SqlLedger | MemoryLedger]:
     if request.param == "memory":
         yield MemoryLedger()
         return
-    made = SqlLedger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    on_file = request.param == "sqlite"
+    made = SqlLedger(f"sqlite:///{tmp_path / 'ledger.db'}" if on_file else request.getfixturevalue("postgres_url"))
     yield made
     made.close()
 
