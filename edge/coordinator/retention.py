@@ -13,6 +13,7 @@ from msgspec import Struct
 from sqlalchemy import Engine, Table
 
 from edge.coordinator import schema, sql
+from edge.coordinator.live_bytes import LiveBytes
 
 CHUNK: Final = 500
 DAY_MS: Final = 86_400_000
@@ -34,6 +35,7 @@ class Retention:
     def __init__(self, engine: Engine, limits: Limits) -> None:
         self._engine = engine
         self._limits = limits
+        self._live = [] if engine.dialect.name == "sqlite" else [LiveBytes(table) for table in _AGED]
 
     def trim(self, now_utc_ms: int) -> tuple[int, bool]:
         """One pass: (rows removed, whether more may go). Raises StoreError.
@@ -48,23 +50,31 @@ class Retention:
             if days:
                 n = self._remove(table, table.c.received_utc_ms < now_utc_ms - int(days * DAY_MS))
                 rows, more = rows + n, more or n == CHUNK
-        if self._limits.gb and self.size_bytes() > self._limits.gb * GB:
-            n = self._remove_oldest()
-            rows, more = rows + n, more or n > 0
+        if self._limits.gb:
+            size_bytes, counting = self._count_live() if self._live else (self.size_bytes(), False)
+            n = self._remove_oldest() if size_bytes > self._limits.gb * GB else 0
+            rows, more = rows + n, more or n > 0 or counting
         if rows:
             self._give_back()
         return rows, more
 
     def size_bytes(self) -> int:
-        """Bytes the ledger's rows and indexes take; freed pages of the file do not count."""
+        """Bytes the ledger's rows and indexes take. Freed pages count in PostgreSQL, and not in an SQLite file."""
         with sql.reading(self._engine) as connection:
             if self._engine.dialect.name != "sqlite":
-                return int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one())
+                sizes = (sa.func.pg_total_relation_size(table.name) for table in schema.metadata.sorted_tables)
+                return sum(connection.execute(sa.select(*sizes)).one())
             pages, free, size = (
                 int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
                 for name in ("page_count", "freelist_count", "page_size")
             )
         return (pages - free) * size
+
+    def _count_live(self) -> tuple[int, bool]:
+        """Bytes of live rows as far as they are counted, and whether that goes on."""
+        with sql.reading(self._engine) as connection:
+            counting = [live.count(connection) for live in self._live]
+        return sum(live.size_bytes for live in self._live), any(counting)
 
     def _remove_oldest(self) -> int:
         for table in _AGED:
@@ -81,7 +91,7 @@ class Retention:
         return len(ids)
 
     def _give_back(self) -> None:
-        """Return some freed pages to the disk; the rest is used again."""
+        """Return some freed pages to the disk; the rest is used again. PostgreSQL's autovacuum does it by itself."""
         if self._engine.dialect.name != "sqlite":
             return
         with sql.told(self._engine):

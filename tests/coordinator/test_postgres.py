@@ -11,7 +11,9 @@ import sqlalchemy as sa
 
 from edge.coordinator import schema, sql
 from edge.coordinator.ledger import SqlLedger
+from edge.coordinator.live_bytes import STEP, LiveBytes
 from edge.coordinator.queries import Filter, counts, page
+from edge.coordinator.retention import GB, Limits, Retention
 from edge.errors import StoreError
 from tests.coordinator.serving import batch, closed_port, code_of
 from tests.postgres_rig import PostgresServer, postgres_server
@@ -125,6 +127,41 @@ def test_who_falls_silent_inside_a_transaction_is_cut_off(postgres_url: str, led
     assert code_of(caught) in {"STORE_LOCKED", "STORE_UNREACHABLE"}
     assert ledger.commit([batch(2, 1)])[0].upto == 2
     silent.close()
+
+
+def test_forgetting_by_size_takes_pictures_first_and_then_stops(ledger: SqlLedger) -> None:
+    ledger.commit([batch(1, 2000), batch(1, 1200, kind="evidence")])
+    tables = [LiveBytes(table) for table in (schema.results, schema.evidence)]
+    with sql.reading(ledger.engine) as connection:
+        assert [table.count(connection) for table in tables] == [False, False]
+        on_disk = [
+            connection.scalar(sa.select(sa.func.pg_total_relation_size(name))) for name in ("results", "evidence")
+        ]
+    for live, disk in zip(tables, on_disk, strict=True):
+        assert live.size_bytes == pytest.approx(disk, rel=0.15)
+    keeper = Retention(ledger.engine, Limits(gb=0.7 * sum(live.size_bytes for live in tables) / GB))
+    assert keeper.trim(2) == (500, True)
+    assert keeper.trim(3) == (0, False)
+    left = counts(ledger.engine)
+    assert (left["results"], left["evidence"]) == (2000, 700)  # one portion of 500 was enough
+    assert min(row["seq"] for row in page(ledger.engine, "evidence", Filter(), limit=1000).rows) == 501
+
+
+def test_live_bytes_are_counted_in_steps_and_follow_what_others_remove(ledger: SqlLedger) -> None:
+    for first in range(1, STEP + 2000, 2000):
+        ledger.commit([batch(first, 2000)])
+    live = LiveBytes(schema.results)
+    with sql.reading(ledger.engine) as connection:
+        assert live.count(connection)
+        part = live.size_bytes
+        assert not live.count(connection)
+    whole = live.size_bytes
+    assert whole == pytest.approx(1.2 * part, rel=0.01)
+    for least, share in ((STEP // 2, 7 / 12), (STEP + 1000, 1 / 12)):
+        with sql.writing(ledger.engine) as connection:
+            connection.execute(sa.delete(schema.results).where(schema.results.c.seq <= least))
+            assert not live.count(connection)
+        assert live.size_bytes == pytest.approx(share * whole, rel=0.01)
 
 
 def crash_inside(ledger: SqlLedger, server: PostgresServer) -> None:
