@@ -33,7 +33,7 @@ class StartBroker(StrEnum):
 
 
 DataDir = Annotated[Path, typer.Option("--data", help="Folder of the ledger, the keys and the broker's own data.")]
-Db = Annotated[str, typer.Option("--db", help="Ledger: a file, or a URL such as postgresql+psycopg://…")]
+Db = Annotated[str, typer.Option("--db", help="Ledger: a file, or a URL such as postgresql://user@host/database.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Say it as one JSON document.")]
 
 
@@ -125,6 +125,18 @@ def restore(
         say_json({"ledger": ledger_id, "kept": None if kept is None else str(kept)}, indent=0)
     else:
         say(f"the ledger is {ledger_id} now" + (f"; the one before is {kept}" if kept else ""))
+
+
+@app.command("renew-id")
+def renew_id(db: Db = "", data: DataDir = DEFAULT_DATA, as_json: AsJson = False) -> None:
+    """Give a ledger that was put back by other means (pg_restore) its new id, as restore does by itself."""
+    from edge.coordinator.backup import renew_id as renew
+
+    ledger_id = renew(ledger_url(db, data))
+    if as_json:
+        say_json({"ledger": ledger_id}, indent=0)
+    else:
+        say(f"the ledger is {ledger_id} now")
 
 
 def ledger_url(db: str, data: Path) -> str:

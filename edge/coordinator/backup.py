@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from edge.coordinator import lease, sql
+import sqlalchemy as sa
+
+from edge.coordinator import lease, schema, sql
 from edge.coordinator.schema import MIGRATIONS
 from edge.errors import InputError, StoreError
 
@@ -27,7 +29,7 @@ def backup(url: str, target: Path) -> int:
 
     Raises StoreError, InputError FILE_EXISTS.
     """
-    source = _file(url, "take copies with pg_dump")
+    source = _file(url, "copy it with pg_dump --format=custom; the coordinator may go on meanwhile")
     if not source.is_file():
         raise InputError("FILE_MISSING", f"there is no ledger {source}")
     if target.exists():
@@ -53,13 +55,14 @@ def restore(url: str, source: Path) -> tuple[str, Path | None]:
     The copy gets its new id before it takes the ledger's place, in one transaction of SQLite's: a power cut leaves
     either the old ledger or the restored one. Raises StoreError (STORE_IN_USE while a coordinator serves), InputError.
     """
-    target = _file(url, "restore with pg_restore into an empty database")
+    hint = "pg_restore the copy into an empty database, then run jidoka coordinator renew-id --db URL on it"
+    target = _file(url, hint)
     if not source.is_file():
         raise InputError("FILE_MISSING", f"there is no file {source}")
     _refuse_in_use(target)
     kept = None
     if target.exists():
-        kept = target.with_name(f"{target.name}.before-{time.time_ns() // 1_000_000}")
+        kept = target.with_name(f"{target.name}.before-{_now_utc_ms()}")
         backup(url, kept)
     part = target.with_name(target.name + ".restoring")
     ledger_id = sql.new_id()
@@ -83,13 +86,42 @@ def restore(url: str, source: Path) -> tuple[str, Path | None]:
     return ledger_id, kept
 
 
+def renew_id(url: str) -> str:
+    """Give a ledger that other means put back (pg_restore, a disk image) the new id it must have. Returns that id.
+
+    Raises StoreError (STORE_IN_USE while a coordinator serves), InputError.
+    """
+    engine = sql.open_engine(url)
+    file = sql.file_of(engine)
+    try:
+        if file is not None and not file.is_file():
+            raise InputError("FILE_MISSING", f"there is no ledger {file}")
+        ledger_id = sql.new_id()
+        with sql.writing(engine) as connection:
+            held = sa.select(schema.lease.c.holder).where(schema.lease.c.expires_utc_ms > _now_utc_ms())
+            if any(not lease.is_dead(holder) for holder in connection.scalars(held)):
+                raise StoreError("STORE_IN_USE", "a coordinator serves this ledger", hint="stop it first")
+            change = sa.update(schema.meta).where(schema.meta.c.name == "ledger_id").values(value=ledger_id)
+            if not connection.execute(change).rowcount:
+                raise StoreError("STORE_UNREADABLE", "this is not a ledger", hint="name another, or restore a copy")
+            connection.execute(sa.delete(schema.lease))
+    finally:
+        engine.dispose()
+    return ledger_id
+
+
+def _now_utc_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
 def _file(url: str, otherwise: str) -> Path:
     engine = sql.open_engine(url)
     file = sql.file_of(engine)
     name = engine.dialect.name
     engine.dispose()
     if file is None:
-        raise StoreError("STORE_UNSUPPORTED", f"there is no file behind {name}", hint=otherwise)
+        why = f"the ledger is in {name}, which has tools of its own"
+        raise StoreError("STORE_UNSUPPORTED", "only an SQLite file is copied by this command", why, otherwise)
     return file
 
 
@@ -124,9 +156,8 @@ def _refuse_in_use(target: Path) -> None:
     if not target.exists():
         return
     with _open(target) as connection:
-        now_utc_ms = time.time_ns() // 1_000_000
         try:
-            rows = connection.execute("SELECT holder FROM lease WHERE expires_utc_ms > ?", (now_utc_ms,)).fetchall()
+            rows = connection.execute("SELECT holder FROM lease WHERE expires_utc_ms > ?", (_now_utc_ms(),)).fetchall()
         except sqlite3.OperationalError:
             return  # no such table: not yet a ledger
         if any(not lease.is_dead(holder) for (holder,) in rows):

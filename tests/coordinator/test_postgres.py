@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from edge.coordinator import schema, sql
+from edge.cli.main import main
+from edge.coordinator import backup, lease, schema, sql
 from edge.coordinator.ledger import SqlLedger
 from edge.coordinator.live_bytes import STEP, LiveBytes
 from edge.coordinator.queries import Filter, counts, page
 from edge.coordinator.retention import GB, Limits, Retention
 from edge.errors import StoreError
+from edge.messages import Desired
 from tests.coordinator.serving import batch, closed_port, code_of
-from tests.postgres_rig import PostgresServer, postgres_server
+from tests.postgres_rig import PostgresServer, postgres_server, programs
 
 WAIT_S = 20.0
 
@@ -162,6 +166,45 @@ def test_live_bytes_are_counted_in_steps_and_follow_what_others_remove(ledger: S
             connection.execute(sa.delete(schema.results).where(schema.results.c.seq <= least))
             assert not live.count(connection)
         assert live.size_bytes == pytest.approx(share * whole, rel=0.01)
+
+
+def test_copies_are_left_to_its_own_tools_and_come_back_under_a_new_id(
+    postgres: PostgresServer, postgres_url: str, ledger: SqlLedger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger.commit([batch(1, 3), batch(1, 1, kind="evidence")])
+    ledger.save_desired("hall", "a1", Desired(ledger.ledger_id, 7, {"x": 1}))
+    lease.hold(ledger.engine, "hall", lease.holder_name(), 4_000_000_000_000)
+    where = ["--db", postgres_url, "--data", str(tmp_path)]
+    for command, tool in (("backup", "pg_dump"), ("restore", "renew-id")):
+        assert main(["coordinator", command, str(tmp_path / "copy"), *where]) == 6
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("STORE_UNSUPPORTED: ") and tool in line
+    assert main(["coordinator", "renew-id", *where]) == 6
+    assert capsys.readouterr().err.startswith("STORE_IN_USE: ")
+    target = postgres.url(postgres.new_database())
+    found, copy = programs(), str(tmp_path / "copy")
+    assert found is not None
+    subprocess.run([found / "pg_dump", "--format=custom", f"--file={copy}", postgres_url], check=True)
+    lease.release(ledger.engine, "hall", lease.holder_name())
+    subprocess.run([found / "pg_restore", f"--dbname={target}", copy], check=True)
+    engine = sql.open_engine(target)
+    with sql.writing(engine) as connection:
+        connection.execute(sa.update(schema.lease).values(expires_utc_ms=0))  # by the time one restores, it ran out
+    engine.dispose()
+    new_id = backup.renew_id(target)
+    back = SqlLedger(target)
+    assert back.ledger_id == new_id != ledger.ledger_id
+    assert {row.kind: row.upto for row in back.positions("hall", "a1", "log1")} == {"results": 3, "evidence": 1}
+    assert back.load_desired("hall")["a1"] == Desired(new_id, 7, {"x": 1})
+    assert back.commit([batch(4, 1)])[0].upto == 4  # the sequences came along
+    back.close()
+
+
+def test_what_is_no_ledger_gets_no_new_id(postgres_url: str, tmp_path: Path) -> None:
+    for url, code in ((postgres_url, "STORE_UNREADABLE"), (f"sqlite:///{tmp_path / 'absent'}", "FILE_MISSING")):
+        with pytest.raises(Exception, match=code):
+            backup.renew_id(url)
+    assert list(tmp_path.iterdir()) == []
 
 
 def crash_inside(ledger: SqlLedger, server: PostgresServer) -> None:
