@@ -60,11 +60,24 @@ class Coordinator:
         self.desk.post(StopWanted(why))
 
     def wait_for_lease(self) -> int:
-        """Wait as a standby until this process is the one active coordinator; 0 when stopped before. Raises StoreError."""
+        """Wait as a standby until this process is the one active coordinator; 0 when stopped before.
+
+        Raises StoreError where the first look fails; later ones are said and tried again, as a standby is for bad days.
+        """
         told = False
+        failed = ""
         while not self._stopping:
             now_utc_ms = time.time_ns() // 1_000_000
-            epoch = lease.hold(self.ledger.engine, self._options.site, self.ledger.holder, now_utc_ms)
+            try:
+                epoch = lease.hold(self.ledger.engine, self._options.site, self.ledger.holder, now_utc_ms)
+            except StoreError as error:
+                if not told:
+                    raise
+                if error.code != failed:
+                    self._say("error", error.code, str(error))
+                failed, epoch = error.code, 0
+            else:
+                failed = ""
             if epoch:
                 return epoch
             if not told:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import queue
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,8 +19,10 @@ from edge.coordinator.ledger import SqlLedger
 from edge.coordinator.live_bytes import STEP, LiveBytes
 from edge.coordinator.queries import Filter, counts, page
 from edge.coordinator.retention import GB, Limits, Retention
+from edge.coordinator.service import Coordinator, Options
 from edge.errors import StoreError
 from edge.messages import Desired
+from edge.shell.endpoint import Endpoint
 from tests.coordinator.serving import batch, closed_port, code_of
 from tests.postgres_rig import PostgresServer, postgres_server, programs
 
@@ -234,3 +238,25 @@ def test_a_server_that_went_is_said_and_used_again_when_it_is_back(own_server: P
     assert [row.upto for row in ledger.positions("hall", "a1", "log1")] == [3]
     assert counts(ledger.engine)["results"] == 3
     ledger.close()
+
+
+def test_a_standby_waits_through_an_outage(own_server: PostgresServer) -> None:
+    url = own_server.url("postgres")
+    said: queue.SimpleQueue[str] = queue.SimpleQueue()
+    epochs: queue.SimpleQueue[int] = queue.SimpleQueue()
+    options = Options("hall", url, Endpoint("127.0.0.1", closed_port()))
+    standby = Coordinator(options, lambda _level, code, _text: said.put(code))
+    lease.hold(standby.ledger.engine, "hall", "elsewhere", 4_000_000_000_000)
+    thread = threading.Thread(target=lambda: epochs.put(standby.wait_for_lease()))
+    thread.start()
+    assert said.get(timeout=WAIT_S) == "COORDINATOR_STANDBY"
+    own_server.stop()
+    assert said.get(timeout=WAIT_S) == "STORE_UNREACHABLE"
+    own_server.start()
+    first = SqlLedger(url)
+    lease.release(first.engine, "hall", "elsewhere")
+    first.close()
+    assert epochs.get(timeout=WAIT_S) == 2
+    thread.join(WAIT_S)
+    standby.close()
+    standby.desk.dispose()
