@@ -41,11 +41,11 @@ _ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": shapes.ErrorOut} for status in (404, 409, 413, 422, 503, 504)
 }
 AgentId = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
-Cursor = Annotated[int | None, Query(ge=0, description="next_cursor of the page before")]
+Cursor = Annotated[int | None, Query(ge=0, le=2**62, description="next_cursor of the page before")]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 Order = Annotated[Literal["newest", "oldest"], Query(description="which end the first page is of")]
 Time = Annotated[str | None, Query(max_length=40, description="UTC ms, or ISO 8601")]
-Text = Annotated[str, Query(max_length=64)]
+Text = Annotated[str, Query(max_length=64, pattern=r"^[^\x00]*$")]  # PostgreSQL's texts have no NUL
 
 
 def make_api(service: Coordinator, hosts: list[str]) -> FastAPI:

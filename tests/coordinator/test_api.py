@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,10 +13,14 @@ from edge.errors import JidokaError
 from edge.messages import Result
 from tests.coordinator.serving import Serving, result
 
+both = pytest.mark.parametrize("serving", ["sqlite", "postgres"], indirect=True)
+
 
 @pytest.fixture
-def serving(tmp_path) -> Iterator[Serving]:
-    made = Serving(tmp_path)
+def serving(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Serving]:
+    """On SQLite, unless the test is for ``both``."""
+    on_postgres = getattr(request, "param", "") == "postgres"
+    made = Serving(tmp_path, request.getfixturevalue("postgres_url") if on_postgres else "")
     yield made
     made.close()
 
@@ -26,6 +31,7 @@ def http(serving: Serving) -> Iterator[httpx.Client]:
         yield client
 
 
+@both
 def test_the_fleet_is_remembered_from_before(http: httpx.Client) -> None:
     whole = http.get("/v1/fleet").json()
     assert (whole["site"], [agent["agent"] for agent in whole["agents"]]) == ("hall", ["cell-1"])
@@ -40,6 +46,7 @@ def test_health_says_why_not(http: httpx.Client) -> None:
     assert "broker" in answer.json()["why_not"][0]
 
 
+@both
 def test_settings_are_wanted_with_a_revision(http: httpx.Client) -> None:
     put = http.put("/v1/fleet/cell-1/settings", json={"settings": {"threshold": 0.7, "on": True, "recipe": "b"}})
     assert (put.status_code, put.json()) == (200, {"agent": "cell-1", "rev": 1})
@@ -66,6 +73,8 @@ def test_settings_are_wanted_with_a_revision(http: httpx.Client) -> None:
         ("POST", "/v1/fleet/cell-1/asks", {"op": "ping", "ttl_s": 1e9}, 422, "REQUEST_INVALID"),
         ("GET", "/v1/results?since=yesterday", None, 422, "TIME_WRONG"),
         ("GET", "/v1/results?limit=100000", None, 422, "REQUEST_INVALID"),
+        ("GET", f"/v1/results?cursor={10**30}", None, 422, "REQUEST_INVALID"),
+        ("GET", "/v1/results?agent=a%00b", None, 422, "REQUEST_INVALID"),
         ("GET", "/v1/evidence/9.jpg", None, 404, "NOT_FOUND"),
         ("GET", "/v1/nothing", None, 404, "NOT_FOUND"),
         ("DELETE", "/v1/fleet", None, 405, "METHOD_UNKNOWN"),
@@ -83,6 +92,7 @@ def test_a_foreign_host_name_or_a_text_body_is_refused(http: httpx.Client) -> No
     assert text.status_code == 422
 
 
+@both
 def test_results_by_filter(serving: Serving, http: httpx.Client) -> None:
     serving.fill()
 
@@ -105,6 +115,7 @@ def test_results_by_filter(serving: Serving, http: httpx.Client) -> None:
     assert (row["reasons"][0]["limit"], row["latency_ms"], row["model_version"]) == (0.5, {"total": 7.5}, "1.2.0")
 
 
+@both
 @pytest.mark.parametrize("order", ["newest", "oldest"])
 def test_pages_neither_skip_nor_repeat_while_rows_arrive(serving: Serving, http: httpx.Client, order: str) -> None:
     serving.fill()
@@ -122,6 +133,7 @@ def test_pages_neither_skip_nor_repeat_while_rows_arrive(serving: Serving, http:
     assert seen == ([*range(1, 21), *late] if order == "oldest" else list(range(20, 0, -1)))
 
 
+@both
 def test_events_and_pictures(serving: Serving, http: httpx.Client) -> None:
     serving.fill()
     (event,) = http.get("/v1/events?level=alarm").json()["events"]
@@ -134,6 +146,7 @@ def test_events_and_pictures(serving: Serving, http: httpx.Client) -> None:
     assert jpeg.headers["x-content-type-options"] == "nosniff"
 
 
+@both
 def test_prometheus_reads_it(serving: Serving, http: httpx.Client) -> None:
     serving.fill()
     lines = http.get("/metrics").text.splitlines()
@@ -177,6 +190,7 @@ def test_a_taken_port_is_said(serving: Serving) -> None:
     assert caught.value.code == "PORT_TAKEN"
 
 
+@both
 def test_numbers_too_large_for_the_database_do_not_stop_the_stream(serving: Serving) -> None:
     serving.keep("results", 1, Result("pass", 2**80, "cam", 1, 1, 1), result(2))
     (row,) = serving.service.ledger.positions("hall", "cell-1", "log1")
