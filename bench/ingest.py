@@ -1,4 +1,4 @@
-"""Results a second into the SQLite ledger through a real broker, beside a bare paho subscriber that only counts.
+"""Results a second into the ledger through a real broker, beside a bare paho subscriber that only counts.
 
 ::
 
@@ -7,7 +7,8 @@
 
 Both are measured alone, one after the other, from the first publish to the last ack, or the last message counted.
 Each result has two findings. "single" is one result a message; "batch" is what an agent sends when it catches up.
-The stages are the same envelopes through the same functions with no broker, in this process.
+The stages are the same envelopes through the same functions with no broker, in this process. The ledger is an SQLite
+file, or with --ledger a PostgreSQL database, which keeps the rows.
 """
 
 from __future__ import annotations
@@ -167,9 +168,10 @@ def timed(port: int, per_agent: int, size: int, log: str, topic: str, last: int)
 
 
 @contextmanager
-def coordinator(port: int, folder: Path) -> Iterator[str]:
+def coordinator(port: int, folder: Path, ledger: str) -> Iterator[str]:
     command = [str(Path(sys.executable).with_name("jidoka")), "coordinator", "--broker", f"mqtt://127.0.0.1:{port}"]
     command += ["--site", "bench", "--data", str(folder), "--http", "127.0.0.1:0", "--json"]
+    command += ["--db", ledger] if ledger else []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         try:
@@ -185,20 +187,21 @@ def counter(url: str, name: str) -> float:
     return next((float(line.split()[1]) for line in lines if line.startswith(f"{name} ")), 0.0)
 
 
-def through_broker(folder: Path, name: str, per_agent: int, size: int, rounds: int) -> list[Row]:
+def through_broker(folder: Path, name: str, per_agent: int, size: int, rounds: int, ledger: str) -> list[Row]:
     total = per_agent * AGENTS
+    run = f"{name}-{time.time_ns()}"  # a ledger that was used before knows the logs of then
     ours, bare, commits, commit_s = [], [], [], []
     with Broker("auto", data_dir=folder / f"broker-{name}") as broker:
-        with coordinator(broker.port, folder / f"coordinator-{name}") as url:
+        with coordinator(broker.port, folder / f"coordinator-{name}", ledger) as url:
             for turn in range(rounds):
                 before = counter(url, "jidoka_commits_total"), counter(url, "jidoka_commit_seconds_total")
-                seconds = timed(broker.port, per_agent, size, f"log{turn}", "jidoka/v1/bench/+/ack", per_agent)
+                seconds = timed(broker.port, per_agent, size, f"{run}-{turn}", "jidoka/v1/bench/+/ack", per_agent)
                 ours.append(total / seconds)
                 commits.append(counter(url, "jidoka_commits_total") - before[0])
                 commit_s.append((counter(url, "jidoka_commit_seconds_total") - before[1]) / seconds)
         for turn in range(rounds):
             messages = total // size
-            seconds = timed(broker.port, per_agent, size, f"log{turn}", "jidoka/v1/bench/+/results", messages)
+            seconds = timed(broker.port, per_agent, size, f"{run}-{turn}", "jidoka/v1/bench/+/results", messages)
             bare.append(total / seconds)
     return [
         Row(f"{name}: into the ledger", median(ours), unit="results/s"),
@@ -209,10 +212,10 @@ def through_broker(folder: Path, name: str, per_agent: int, size: int, rounds: i
     ]
 
 
-def stages(folder: Path, name: str, size: int) -> list[Row]:
+def stages(folder: Path, name: str, size: int, url: str) -> list[Row]:
     """Microseconds a result in each stage, 512 messages a commit at most."""
     total = 20_000
-    payloads = envelopes("stages", total, size)
+    payloads = envelopes(f"stages-{time.time_ns()}", total, size)
     began = time.perf_counter()
     decoded = [decode("results", payload) for payload in payloads]
     decode_s = time.perf_counter() - began
@@ -228,7 +231,7 @@ def stages(folder: Path, name: str, size: int) -> list[Row]:
     for row in out.rows:
         to_row(row, 1, 0)
     rows_s = time.perf_counter() - began
-    ledger = SqlLedger(f"sqlite:///{folder / f'stages-{name}.db'}")
+    ledger = SqlLedger(url or f"sqlite:///{folder / f'stages-{name}.db'}")
     began = time.perf_counter()
     for at in range(0, len(batches), 512):
         ledger.commit(batches[at : at + 512])
@@ -245,9 +248,9 @@ def stages(folder: Path, name: str, size: int) -> list[Row]:
 
 def measure(args: argparse.Namespace, folder: Path) -> list[Row]:
     rows = [Row("a result's size", len(result(1000)), unit="bytes")]
-    rows += through_broker(folder, "single", args.results // 4 // AGENTS, 1, args.rounds)
-    rows += through_broker(folder, "batch", args.results // AGENTS // BATCH * BATCH, BATCH, args.rounds)
-    return rows + stages(folder, "single", 1) + stages(folder, "batch", BATCH)
+    rows += through_broker(folder, "single", args.results // 4 // AGENTS, 1, args.rounds, args.ledger)
+    rows += through_broker(folder, "batch", args.results // AGENTS // BATCH * BATCH, BATCH, args.rounds, args.ledger)
+    return rows + stages(folder, "single", 1, args.ledger) + stages(folder, "batch", BATCH, args.ledger)
 
 
 if __name__ == "__main__":
@@ -255,4 +258,5 @@ if __name__ == "__main__":
     made.add_argument("--json", action="store_true", help="one JSON document on stdout")
     made.add_argument("--rounds", type=int, default=3, help="repetitions; medians are told")
     made.add_argument("--results", type=int, default=64_000, help="results in the batch runs; singles are a quarter")
+    made.add_argument("--ledger", default="", help="postgresql://user@host/database instead of an SQLite file")
     main(measure, made.parse_args())
