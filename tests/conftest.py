@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,12 @@ from hypothesis import HealthCheck, settings
 # Machines are noisy: how long an example takes says nothing about the code.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
+
+# Processes that tests start shall meet what a user's do, not what this shell or CI happens to hand down: output that
+# nobody flushes stays in a pipe, and Ctrl-C is not ignored (it is for what a script starts in the background).
+os.environ.pop("PYTHONUNBUFFERED", None)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[1]
 GRACE_S = 3.0

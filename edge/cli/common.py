@@ -27,8 +27,9 @@ def is_verbose() -> bool:
 
 
 def say(text: str = "") -> None:
-    """One line of a result, on stdout."""
+    """One line of a result, on stdout, at once: a script waits for a daemon's line, and a pipe would keep it back."""
     sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def note(text: str) -> None:

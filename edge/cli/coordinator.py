@@ -186,13 +186,10 @@ def _serve(options: Any, http: str, *, insecure: bool, as_json: bool) -> None:
 
 
 def _tell(ready: dict[str, str], *, as_json: bool) -> None:
-    import sys
-
     if as_json:
         say_json(ready, indent=0)
     else:
         say(f"coordinator ready: {ready['url']}, broker {ready['broker']}, ledger {ready['ledger']}")
-    sys.stdout.flush()
 
 
 def _stop_on_signals(service: Coordinator, stack: contextlib.ExitStack) -> None:
