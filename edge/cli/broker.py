@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 from enum import StrEnum
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
 
-from edge.cli.common import note, say, say_json
+from edge.cli.common import end_on_sigterm, note, say, say_json
 from edge.errors import LinkError
 from edge.shell.broker import Broker
 
@@ -39,7 +37,7 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Say where it listens as one JSON document.")] = False,
 ) -> None:
     """Start a broker on loopback, say where, and run it until Ctrl-C."""
-    signal.signal(signal.SIGTERM, _leave)
+    end_on_sigterm()
     with Broker(kind.value, host, port, data_dir) as child:
         for line in child.notes:
             note(line)
@@ -49,8 +47,3 @@ def run(
             say(f"{child.kind} listens on mqtt://{child.host}:{child.port} (MQTT 5, no password; Ctrl-C ends it)")
         child.wait()
         raise LinkError("BROKER_FAILED", f"the broker on {child.host}:{child.port} ended", child.last_line)
-
-
-def _leave(_signal: int, _frame: FrameType | None) -> None:
-    """As Ctrl-C, but a request to end that is carried out is no failure."""
-    raise SystemExit(0)

@@ -6,6 +6,7 @@ Only this module prints. A script reads stdout; a person reads both.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -90,6 +91,18 @@ def report(error: JidokaError) -> Exit:
         note("".join(traceback.format_exception(error)).rstrip())
     note(str(error))
     return error.exit_status
+
+
+def end_on_sigterm() -> Any:
+    """For a daemon that has nothing to end in good order yet: SIGTERM unwinds it as Ctrl-C does, and is no failure.
+
+    Returns the handler before this one.
+    """
+    return signal.signal(signal.SIGTERM, _end)
+
+
+def _end(_signal: int, _frame: object) -> None:
+    raise SystemExit(Exit.OK)
 
 
 def read_password(file: Path | None) -> str | None:

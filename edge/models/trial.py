@@ -8,8 +8,12 @@ up fast and must not depend on the folder it is started in.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import json
+import os
 import resource
+import signal
 import sys
 from typing import Any
 
@@ -20,6 +24,7 @@ _RANK_IMAGE = 4
 
 def main() -> int:
     """Exit status 0 with a document on stdout, also when the model is refused."""
+    _tie()
     order: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
     memory, cpu_s = order["memory_bytes"], order["cpu_s"]
     # No core file of a process that was made to die.
@@ -33,6 +38,16 @@ def main() -> int:
         document = {"code": "MODEL_LIMITS", "why": "it needs more memory than a model may"}
     sys.stdout.write(json.dumps(document) + "\n")
     return 0
+
+
+def _tie() -> None:
+    """Leave nothing behind, however our parent ends: it takes us with it (Linux), and the empty folder that we were
+    started in goes now. A parent that ended before gives us no whole model, which ends us as well.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    with contextlib.suppress(OSError):
+        os.rmdir(os.getcwd())  # noqa: PTH106, PTH109  (pathlib only for this would be slower than this)
 
 
 def _examine(data: bytes, order: dict[str, Any]) -> dict[str, Any]:

@@ -64,6 +64,9 @@ def run_agent(file: Path, *, forget_remote: bool, note: Callable[[str], None]) -
     except KeyboardInterrupt:
         status = Exit.INTERRUPTED
         raise
+    except SystemExit:  # SIGTERM before there was anything to close
+        status = Exit.OK
+        raise
     finally:
         _leave_hanging(status, set(threading.enumerate()) - before)
     return status
@@ -82,7 +85,7 @@ def _run(read: Read, *, forget_remote: bool, note: Callable[[str], None]) -> int
     from edge.shell.logs import make_logger
 
     models = load_models(loaded, early)
-    # Until here a signal may simply end us; from here on there is something to close in good order.
+    # Until here a signal unwinds us, wherever we are; from here on there is something to close in good order.
     signals = Signals()
     try:
         log = make_logger()

@@ -11,7 +11,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from onnx import helper
@@ -116,6 +118,21 @@ class Manager:
 
     def close(self) -> None:
         self._socket.close()
+
+
+def until(happens: Callable[[], Any]) -> Any:
+    """What ``happens`` gives, as soon as that is something."""
+    end = time.monotonic() + WAIT_S
+    while not (found := happens()):
+        assert time.monotonic() < end
+        threading.Event().wait(0.01)
+    return found
+
+
+def heard(pid: int) -> bool:
+    """Whether a process handles the signals that end it: SIGTERM comes last, and Python itself leaves it alone."""
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return bool(int(status["SigCgt"], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 def children(pid: int) -> list[int]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
-import threading
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,12 +25,13 @@ from tests.shell.daemon_rig import (
     PLC,
     PLUG_IN,
     POINTS,
-    WAIT_S,
     Daemon,
     Manager,
     children,
     command_of,
     grey_is_trouble,
+    heard,
+    until,
 )
 
 pytestmark = pytest.mark.live
@@ -91,29 +89,34 @@ def test_a_model_that_hangs_in_its_warm_up_is_never_ready_and_can_be_stopped(dae
     bundle.write(daemon.folder / "hangs", MANIFEST, grey_is_trouble(daemon.folder / "hangs.onnx", hangs=True))
     daemon.write(model="hangs")
     daemon.start()
-    end = time.monotonic() + WAIT_S
-    while not (daemon.folder / "data" / "page.json").exists():  # written just before the warm-up
-        assert time.monotonic() < end
-        threading.Event().wait(0.02)
+    until((daemon.folder / "data" / "page.json").exists)  # written just before the warm-up
     assert manager.hear(1.0) == ""
     assert daemon.end(signal.SIGTERM) == 0
     assert manager.rest() == ["STOPPING=1"]
 
 
-def test_ctrl_c_while_a_model_is_on_trial_does_not_wait_for_it(daemon):
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_whoever_is_told_to_stop_while_a_model_is_on_trial_does_not_wait_for_it(daemon, number, status):
     bundle.write(
         daemon.folder / "endless", MANIFEST, grey_is_trouble(daemon.folder / "endless.onnx", hangs=True, above=-1.0)
     )
     daemon.write(model="endless")
+    (daemon.folder / "tmp").mkdir()
+    daemon.environ["TMPDIR"] = str(daemon.folder / "tmp")
     process = daemon.start()
-    end = time.monotonic() + WAIT_S
-    while not (trials := [pid for pid in children(process.pid) if b"trial.py" in command_of(pid)]):
-        assert time.monotonic() < end
-        threading.Event().wait(0.02)
-    assert daemon.end(signal.SIGINT, 5.0) == 130
-    for pid in trials:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)  # left to itself it would end at its limit of CPU time
+    (trial,) = until(lambda: [pid for pid in children(process.pid) if b"trial.py" in command_of(pid)])
+    until(lambda: not list((daemon.folder / "tmp").glob("jidoka-trial-*")))  # the trial is tied to its parent now
+    assert daemon.end(number, 5.0) == status
+    assert daemon.said() == ""
+    until(lambda: b"trial.py" not in command_of(trial))  # it went with its parent, long before its own limits
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_whoever_is_told_to_stop_while_it_is_still_being_read_ends_as_later_on(daemon, number, status):
+    process = daemon.start()
+    until(lambda: heard(process.pid))
+    assert daemon.end(number, 5.0) == status
+    assert "Traceback" not in daemon.said()
 
 
 # --- what cannot start
