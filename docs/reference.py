@@ -56,8 +56,9 @@ def _value(value: Any) -> str:
 def type_text(info: inspect.Type) -> str:
     """A type as a person would say it, with its range."""
     match info:
-        case inspect.Metadata(type=inner):
-            return type_text(inner)
+        case inspect.Metadata(type=inner, extra_json_schema=extra):
+            said = type_text(inner)
+            return f"text: {(extra or {}).get('description', said)}" if said.startswith("text `") else said
         case inspect.IntType() | inspect.FloatType():
             return ("integer" if isinstance(info, inspect.IntType) else "number") + _range(info)
         case inspect.StrType():

@@ -16,6 +16,8 @@ REMOTE: dict[str, Any] = {"remote": True}
 """``Meta(extra=REMOTE)`` declares a setting that the coordinator may change."""
 
 Id = Annotated[str, Meta(pattern=rf"^{ID_PATTERN.pattern}$", description="letters, digits, . _ -; at most 64")]
+Host = Annotated[str, Meta(pattern=r"^([^\s/:]+|[^\s/]*:[^\s/]*:[^\s/]*)$", description="a name or an address alone")]
+"""No scheme and no port; two colons and more are IPv6."""
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
 Milliseconds = Annotated[float, Meta(gt=0, le=600_000)]
@@ -106,7 +108,7 @@ class TlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
 class LinkConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The broker. Without ``[link]`` the agent works alone and keeps its journal."""
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     port: Port = 1883
     keepalive_s: Annotated[int, Meta(ge=1, le=600)] = 5
     tls: TlsConfig | None = None

@@ -41,9 +41,13 @@ def parse_toml(data: bytes, name: str) -> tuple[dict[str, Any], Locator]:
     if len(data) > MAX_TOML_BYTES:
         raise ConfigError("CONFIG_TOO_LARGE", f"{name} has {len(data)} bytes", f"the limit is {MAX_TOML_BYTES}")
     try:
-        text = data.decode()
+        text = data.decode("utf-8-sig")  # editors of Windows put a mark before it
         return tomllib.loads(text), Locator(text, name)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        why = f"line {line} is not UTF-8"
+        raise ConfigError("CONFIG_SYNTAX", f"{name} is not valid TOML", why, "save it as UTF-8") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError("CONFIG_SYNTAX", f"{name} is not valid TOML", str(error)) from error
 
 

@@ -11,6 +11,7 @@ from edge.config.agent import AgentConfig
 from edge.config.check import checked, read_toml
 from edge.config.locate import Locator
 from edge.config.locate import Path as KeyPath
+from edge.config.sense import check_sense
 from edge.errors import ConfigError, JidokaError
 from edge.registry import DRIVERS, POLICIES
 from edge.registry import load as load_class
@@ -74,6 +75,7 @@ def complete(read: Read) -> Loaded:
     for name, recipe in config.recipes.items():
         own = recipe.policy if recipe.policy is not None else config.policy
         policies[name] = _policy(own, locator, ("recipes", name, "policy"))
+    check_sense(config, locator, devices, {name: options for name, (_, options) in policies.items()})
     return Loaded(config, locator, read.folder, sources, devices, policies)
 
 

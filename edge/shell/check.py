@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def check_agent(file: Path) -> CheckReport:
         link=link,
         data_dir=str(loaded.path(config.agent.data_dir)),
         remote=tuple(key.name for key in settings.remote),
-        warnings=tuple(check_labels(loaded, models)),
+        warnings=(*check_labels(loaded, models), *_check_data(loaded)),
     )
 
 
@@ -78,6 +79,16 @@ def _check_file(loaded: Loaded, name: str) -> None:
     if path is not None and not path.exists():
         where = loaded.locator.where(("sources", name, "options", "source"))
         raise ConfigError("SOURCE_ABSENT", f"{where}: there is no file or folder {path}", hint="check the path")
+
+
+def _check_data(loaded: Loaded) -> list[str]:
+    """A warning only: the service may run as another user, who owns the folder."""
+    path = loaded.path(loaded.config.agent.data_dir)
+    there = next(one for one in (path, *path.parents) if one.exists())
+    if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+        return []
+    where = loaded.locator.where(("agent", "data_dir"))
+    return [f"{where}: {there} is no folder that this user may write to"]
 
 
 def _named(labels: Sequence[str]) -> str:

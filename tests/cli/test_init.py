@@ -37,12 +37,17 @@ def test_every_setting_is_explained(tmp_path: Path) -> None:
         key = line.removeprefix("# ").partition(" = ")[0]
         if not line.startswith("# ") or not key.replace("_", "").isalnum() or " = " not in line:
             continue
-        if key in {"part_type", "region_px", "model", "m", "k"}:
-            continue  # inside the commented recipe, or letters
+        if key in {"part_type", "region_px", "model", "m", "k", "zone", "rim"}:
+            continue  # inside the commented recipe, or letters, or of use only together
         tried += 1
         (file.parent / "tried.toml").write_text("\n".join([*lines[:i], line.removeprefix("# "), *lines[i + 1 :]]))
         load_agent(file.parent / "tried.toml")
     assert tried > 25
+    text = file.read_text()
+    for start in ("zone = ", "[zones]", "rim = "):
+        text = text.replace(f"# {start}", start, 1)
+    file.write_text(text)
+    assert load_agent(file).policies["default"][1].labels["dark"].zone == "rim"
 
 
 def test_its_samples_are_judged_rightly(tmp_path: Path, capsys) -> None:

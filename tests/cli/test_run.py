@@ -42,6 +42,14 @@ def test_a_camera_may_come_later(settings: Path, capsys: pytest.CaptureFixture[s
     assert main(["run", "--check", str(settings)]) == 0, capsys.readouterr().err
 
 
+def test_a_data_folder_that_cannot_be_made_is_a_warning(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--check", str(settings)]) == 0
+    assert "warning" not in capsys.readouterr().out
+    settings.write_text(settings.read_text().replace('data_dir = "data"', 'data_dir = "README.md/data"', 1))
+    assert main(["run", "--check", str(settings)]) == 0
+    assert "warning: agent.toml line 10: " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("command", [["demo"], ["sim", "run", "cell"]])
 def test_a_report_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str], command) -> None:
     (tmp_path / "taken").write_text("a file where a folder is wanted")
