@@ -12,7 +12,7 @@ import typer
 
 from edge.cli.common import note, read_password, say, say_json
 from edge.domain import is_id
-from edge.errors import ConfigError
+from edge.errors import ConfigError, Exit
 
 if TYPE_CHECKING:
     from edge.coordinator.service import Coordinator
@@ -64,20 +64,21 @@ def coordinator(
     """Serve until Ctrl-C: take results from the broker, keep them in the ledger, acknowledge them."""
     if context.invoked_subcommand is not None:
         return
-    from edge.cli.watch import endpoint_of
-    from edge.coordinator.retention import Limits
-    from edge.coordinator.service import Options, load_keys
-    from edge.shell.endpoint import Tls
-
-    if not is_id(site):
-        raise ConfigError("ID_WRONG", f"--site {site!r}", "an id has letters, digits, '.', '_', '-', at most 64")
-    if broker and start_broker:
-        raise ConfigError("BROKER_TWICE", "--broker and --start-broker exclude each other", hint="give one of them")
-    if not broker and not start_broker:
-        note(f"using the broker at {DEFAULT_BROKER}; --start-broker auto starts one")
-    tls = Tls(tls_ca, tls_cert, tls_key) if tls_ca else None
-    _make_folder(data)
     with contextlib.ExitStack() as stack:
+        stack.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, _leave))
+        if broker and start_broker:
+            raise ConfigError("BROKER_TWICE", "--broker and --start-broker exclude each other", hint="give one of them")
+        if not is_id(site):
+            raise ConfigError("ID_WRONG", f"--site {site!r}", "an id has letters, digits, '.', '_', '-', at most 64")
+        from edge.cli.watch import endpoint_of
+        from edge.coordinator.retention import Limits
+        from edge.coordinator.service import Options, load_keys
+        from edge.shell.endpoint import Tls
+
+        if not broker and not start_broker:
+            note(f"using the broker at {DEFAULT_BROKER}; --start-broker auto starts one")
+        tls = Tls(tls_ca, tls_cert, tls_key) if tls_ca else None
+        _make_folder(data)
         child = _start_broker(stack, start_broker, broker_port, data) if start_broker else None
         url = f"mqtt://{child.host}:{child.port}" if child else broker or DEFAULT_BROKER
         endpoint = endpoint_of(url, tls, username or None, read_password(password_file))
@@ -175,14 +176,14 @@ def _serve(options: Any, http: str, *, insecure: bool, as_json: bool) -> None:
         service = Coordinator(options, lambda level, code, text: log(level, code, text, {}))  # type: ignore[arg-type]
         stack.callback(service.desk.dispose)
         stack.callback(service.close)
-        _stop_on_signals(service, stack)
-        epoch = service.wait_for_lease()
-        if not epoch:
-            return
-        server.start(make_api(service, ["*"] if insecure else LOOPBACK_HOSTS))
-        stack.callback(server.stop)
-        ready = {"url": server.url, "broker": str(options.endpoint), "ledger": service.ledger.ledger_id}
-        service.run(epoch, lambda: _tell(ready, as_json=as_json))
+        asked = _stop_on_signals(service, stack)
+        if epoch := service.wait_for_lease():
+            server.start(make_api(service, ["*"] if insecure else LOOPBACK_HOSTS))
+            stack.callback(server.stop)
+            ready = {"url": server.url, "broker": str(options.endpoint), "ledger": service.ledger.ledger_id}
+            service.run(epoch, lambda: _tell(ready, as_json=as_json))
+    if signal.SIGINT in asked:
+        raise typer.Exit(Exit.INTERRUPTED)
 
 
 def _tell(ready: dict[str, str], *, as_json: bool) -> None:
@@ -192,14 +193,25 @@ def _tell(ready: dict[str, str], *, as_json: bool) -> None:
         say(f"coordinator ready: {ready['url']}, broker {ready['broker']}, ledger {ready['ledger']}")
 
 
-def _stop_on_signals(service: Coordinator, stack: contextlib.ExitStack) -> None:
-    """The first signal asks for an orderly end; a second one, while that takes too long, does what it always does."""
+def _leave(_signal: int, _frame: object) -> None:
+    """Before there is anything to end in good order, a request to end is carried out at once, and is no failure."""
+    raise SystemExit(0)
+
+
+def _stop_on_signals(service: Coordinator, stack: contextlib.ExitStack) -> list[int]:
+    """The first signal asks for an orderly end; a second one, while that takes too long, does what it always does.
+
+    What came is in the list.
+    """
+    asked: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         before = signal.getsignal(number)
 
         def stop(got: int, _frame: object, before: Any = before) -> None:
             signal.signal(got, before)
+            asked.append(got)
             service.stop(signal.Signals(got).name)
 
         signal.signal(number, stop)
         stack.callback(signal.signal, number, before)
+    return asked

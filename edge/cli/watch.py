@@ -95,7 +95,7 @@ def endpoint_of(url: str, tls: Tls | None, username: str | None, password: str |
     if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname or port == -1 or parts.path.strip("/"):
         raise ConfigError("BROKER_URL_WRONG", f"{url!r} is not a broker", hint="write mqtt://host:1883")
     if (parts.scheme == "mqtts") != (tls is not None):
-        raise ConfigError("BROKER_URL_WRONG", "mqtts:// and --ca go together", hint="give both or neither")
+        raise ConfigError("BROKER_URL_WRONG", "mqtts:// and a CA certificate go together", hint="give both or neither")
     return Endpoint(parts.hostname, port or (8883 if tls else 1883), KEEPALIVE_S, tls, username, password)
 
 

@@ -169,6 +169,8 @@ def load_keys(folder: Path) -> dict[str, bytes]:
     Raises ConfigError SECRET_UNREADABLE, and SECRET_EXPOSED for a file that others may read (mode must be 0600 or less).
     """
     keys = {}
+    if not folder.is_dir():
+        raise ConfigError("SECRET_UNREADABLE", f"there is no folder {folder}", hint="check the path")
     try:
         for file in sorted(folder.glob("*.key")):
             mode = file.stat().st_mode & 0o077

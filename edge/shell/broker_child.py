@@ -107,10 +107,11 @@ class Child:
 
 
 def taken(host: str, port: int, why: str) -> LinkError:
-    """The error for a port that somebody else listens on."""
-    return LinkError(
-        "PORT_TAKEN", f"cannot listen on {host}:{port}", why, "stop what listens there, or use another port"
-    )
+    """The error for a port that somebody else listens on: often the broker that Debian started when it was installed."""
+    hint = "stop what listens there, or use another port"
+    if answers(host, port):
+        why, hint = "an MQTT broker listens there already", "use that one, stop it, or use another port"
+    return LinkError("PORT_TAKEN", f"cannot listen on {host}:{port}", why, hint)
 
 
 def answers(host: str, port: int) -> bool:

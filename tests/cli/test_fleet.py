@@ -84,6 +84,7 @@ def test_a_coordinator_that_cannot_start_says_why(tmp_path: Path, capsys: pytest
         (["--site", "a/+#"], 3, "ID_WRONG"),
         (["--http", "0.0.0.0:0"], 3, "HTTP_NOT_LOOPBACK"),
         (["--db", str(bad)], 6, "STORE_UNREADABLE"),
+        (["--keys", str(tmp_path / "none")], 3, "SECRET_UNREADABLE"),
         (["--broker", "ftp://x"], 3, "BROKER_URL_WRONG"),
         (["--broker", "mqtt://x", "--start-broker", "auto"], 3, "BROKER_TWICE"),
         (["--broker", "mqtts://x", "--tls-ca", str(bad)], 3, "TLS_FILE_UNUSABLE"),
@@ -95,7 +96,10 @@ def test_a_coordinator_that_cannot_start_says_why(tmp_path: Path, capsys: pytest
 
 
 @pytest.mark.live
-def test_the_process_says_when_it_serves_and_stops_in_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_the_process_says_when_it_serves_and_stops_in_order(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], number: signal.Signals, status: int
+) -> None:
     command = [sys.executable, "-m", "edge.cli.main", "coordinator", "--start-broker", "auto", "--broker-port", "0"]
     command += ["--data", str(tmp_path), "--http", "127.0.0.1:0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -105,7 +109,8 @@ def test_the_process_says_when_it_serves_and_stops_in_order(tmp_path: Path, caps
             assert main(["fleet", "ls", "--url", ready["url"], "--json"]) == 0
             assert json.loads(capsys.readouterr().out)["connected"]
         finally:
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(number)
         _, errors = process.communicate(timeout=WAIT_S)
-    assert process.returncode == 0, errors
+    assert process.returncode == status, errors
+    assert "Traceback" not in errors
     assert set(ready) == {"url", "broker", "ledger"}

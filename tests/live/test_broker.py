@@ -161,6 +161,7 @@ def test_a_taken_port_is_said(broker: Broker) -> None:
     with pytest.raises(LinkError) as caught:
         Broker(broker.kind, port=broker.port).start()
     assert caught.value.code == "PORT_TAKEN"
+    assert "an MQTT broker listens there already" in caught.value.why
     assert str(broker.port) in caught.value.what
 
 
