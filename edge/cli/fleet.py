@@ -108,7 +108,10 @@ def set_settings(
     else:
         say(f"revision {answer['rev']}: {status}" + (f" ({found['code']}: {found['what']})" if found["code"] else ""))
     if status == "refused":
-        raise refused(found["code"], "SETTINGS_REFUSED", f"{agent} refused revision {answer['rev']}", found["what"])
+        what = f"{agent} refused revision {answer['rev']}"
+        # Its own words name the setting, which may be one of an earlier revision that it refused as well.
+        hint = f"it stays wanted until `jidoka fleet set {agent} NAME=` takes it back"
+        raise refused(found["code"], "SETTINGS_REFUSED", what, found["what"], hint)
 
 
 def _wait_applied(client: Client, agent: str, rev: int, wait_s: float) -> dict[str, Any]:

@@ -29,6 +29,7 @@ host = "192.168.0.10"    # an address is better than a name: looking up a name m
 # port = 502
 # unit_id = 1
 # timeout_s = 0.5
+# mode = "handshake"       # the same as in [plc]
 # The registers are drawn in the guide, page "The PLC".
 
 [plc]

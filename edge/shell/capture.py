@@ -145,6 +145,8 @@ class CaptureThread(Worker):
             while (ask := self._next_ask()) is not None:
                 self._expose_for(ask)
             return
+        if self._triggered and self._finite:
+            self._rise()  # its first picture is the first part's, and a PLC may send none before everything is there
         while self._wait_turn():
             frame = self._read_next()
             if frame is not None:
@@ -158,16 +160,17 @@ class CaptureThread(Worker):
         frame = self._source.read(timeout_s)
         self.frames += 1
         self._backoff.reset()
+        self._rise()
+        return frame
+
+    def _rise(self) -> None:
         if not self._up:
             self._up = True
             self._post(SourceChanged(self._source_name, up=True, missed=self._missed))
             self._missed = 0
-        return frame
 
     def _read_next(self) -> Frame | None:
-        """The next frame; None where a finite source has a picture that cannot be read (the others still can), or one
-        that takes its time: it comes with a later read.
-        """
+        """The next frame; None where a finite source has a picture that is unreadable or late: others still come."""
         try:
             return self._read(self._timeout_s)
         except DeviceError as error:
@@ -179,8 +182,6 @@ class CaptureThread(Worker):
                 raise
             self._post(CaptureFailed(self._source_name, None, error.code, str(error)))
             return None
-
-    # --- on demand
 
     def _next_ask(self) -> _Ask | None:
         """Wait for the next ask; None when stopping."""
@@ -231,9 +232,7 @@ class CaptureThread(Worker):
             self._sink.submit(frame, asked_ns=frame.ref.captured_ns, deliver=self._deliver, block=self._finite)
 
     def _ask_for(self, frame: Frame) -> _Ask | None:
-        """The oldest ask this frame answers; asks whose time is over fail. A frame answers one ask only, for it names
-        one part.
-        """
+        """The oldest ask this frame answers, one only, for it names one part; asks whose time is over fail."""
         now_ns = time.monotonic_ns()
         with self.wake:
             late = [ask for ask in self._asks if ask.effect.deadline_ns <= now_ns]

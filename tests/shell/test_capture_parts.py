@@ -43,6 +43,16 @@ def test_a_stream_gives_the_first_frame_captured_after_the_ask():
         assert len(rig.seen.of(Inferred)) == 5
 
 
+def test_a_folder_is_there_before_its_first_part():
+    with running(Camera(n=3), triggered=True, finite=True) as rig:
+        rig.seen.wait_n(SourceChanged, 1)  # a PLC may send nothing before everything is there
+        assert rig.thread.frames == 0  # and no picture is lost on that
+        rig.ask(1)
+        (event,) = rig.seen.wait_n(Inferred, 1)
+        assert (event.part_id, rig.thread.up) == (1, True)
+        assert len(rig.seen.of(SourceChanged)) == 1
+
+
 def test_an_old_frame_is_not_given_for_a_new_part():
     class Stale(Camera):
         """Its first frames after the ask were captured before it, as with a full network buffer."""
