@@ -22,6 +22,7 @@ from edge.core.policy import LabelRule, ThresholdOptions
 from edge.domain import KINDS, Finding, ModelRef, Reason
 from edge.errors import Exit
 from edge.messages import Evidence, Latency
+from edge.models import files, guard
 from edge.topics import MAX_PACKET_BYTES, MAX_RECORD_BYTES, ROOT, TABLE, WINDOW_BYTES, WINDOW_RECORDS, Row
 
 DOCS = Path(__file__).resolve().parent
@@ -93,6 +94,23 @@ def _calls() -> Iterator[tuple[str, str, str]]:
                 yield name, code.value, _text(node.args[1]) if len(node.args) > 1 else ""
 
 
+def _made() -> Iterator[tuple[str, str, str]]:
+    """The same of codes that are put together or looked up while it runs."""
+    for what, kind in files._ERRORS.items():  # noqa: SLF001 - the one list there is
+        yield kind.__name__, f"{what}_ABSENT", "… does not exist"
+        yield kind.__name__, f"{what}_NOT_A_FILE", "… is not a regular file"
+        yield kind.__name__, f"{what}_TOO_LARGE", "… has … bytes"
+        yield kind.__name__, f"{what}_UNREADABLE", "… cannot be read"
+    for code, what in guard._WHAT.items():  # noqa: SLF001
+        yield "ModelError", code, what
+    for what in ("driver", "policy"):
+        yield "ConfigError", f"{what.upper()}_UNKNOWN", f"there is no {what} called …"
+        yield "ConfigError", f"{what.upper()}_NOT_INSTALLED", f"{what} … needs a library that is not installed"
+    yield "LinkError", "LINK_TLS", "no TLS with …"
+    yield "LinkError", "LINK_NOT_AUTHORISED", "the broker at … says: Not authorized"
+    yield "StoreError", "FILE_UNWRITABLE", "cannot write …"
+
+
 def _text(node: ast.expr) -> str:
     """A string as far as it is fixed; what is filled in is shown as …"""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -105,12 +123,13 @@ def _text(node: ast.expr) -> str:
 def errors() -> str:
     """Every code with its status and what is said first."""
     found: dict[str, tuple[str, set[str]]] = {}
-    for name, code, what in _calls():
+    for name, code, what in (*_calls(), *_made()):
         found.setdefault(code, (name, set()))[1].add(" ".join(what.replace("|", "/").split()))
     lines = ["| code | status | what is said |", "|---|---|---|"]
     for code, (name, whats) in sorted(found.items()):
         said = "; or ".join(sorted(filter(None, whats))[:2])
         lines.append(f"| `{code}` | {int(getattr(edge.errors, name).exit_status)} | {said} |")
+    lines.append(f"| `USAGE_WRONG` | {int(Exit.USAGE)} | what typer says of the command line |")
     return "\n".join(lines)
 
 
