@@ -85,7 +85,7 @@ def libraries() -> Iterator[Finding]:
             yield Finding(name, "ok", "found")
     # In a child: a library that crashes on import must not take the doctor with it.
     done = subprocess.run(
-        [sys.executable, "-c", "import cv2, onnxruntime"], capture_output=True, text=True, check=False
+        [sys.executable, "-c", "import cv2, edge.models.runtime"], capture_output=True, text=True, check=False
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"ended with status {done.returncode}"])[-1]

@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import onnxruntime
 from msgspec import Struct
 
 from edge.errors import ModelError
 from edge.models import trial
+from edge.models.runtime import ort
 
 GUARD_VERSION = 1
 """Raise it with anything that changes what is refused: every cached result becomes void."""
@@ -83,7 +83,7 @@ def examine(
     """
     limits = limits or GuardLimits()
     width, height = size_px or (DEFAULT_PROBE_PX, DEFAULT_PROBE_PX)
-    entry = (cache or cache_folder()) / f"{sha256}-{onnxruntime.__version__}-{GUARD_VERSION}-{width}x{height}.json"
+    entry = (cache or cache_folder()) / f"{sha256}-{ort.__version__}-{GUARD_VERSION}-{width}x{height}.json"
     signature = _recall(entry)
     if signature is None:
         signature = _try(onnx, (width, height), limits)

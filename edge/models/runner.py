@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import onnxruntime
-
 from edge.errors import ModelError
+from edge.models.runtime import ort
 from edge.ports import Blob
 
 
@@ -14,7 +13,6 @@ class OnnxRunner:
     """An ONNX Runtime session on the CPU: one thread inside, no spinning. Safe to call from several threads."""
 
     def __init__(self, onnx: bytes) -> None:
-        ort: Any = onnxruntime  # its typing does not export what its documentation does
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")

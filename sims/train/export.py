@@ -9,10 +9,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
 import torch
 
 from edge.models.bundle import About, Golden, Manifest, write
+from edge.models.runtime import ort
 from edge.vision.spec import InputSpec, SegmentHead, Thresholds
 from sims.parts import KINDS, make_parts
 from sims.scene import Light, Scene
@@ -67,7 +67,7 @@ def golden_frames() -> list[np.ndarray]:
 def write_bundle(net: SurfaceNet, folder: Path) -> None:
     """Export, check against PyTorch and write the bundle. Raises ValueError if the two disagree."""
     onnx = to_onnx(net)
-    session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(onnx, providers=["CPUExecutionProvider"])
     extra: dict[str, bytes] = {}
     golden = []
     for name, frame in zip(("good", "bad"), golden_frames(), strict=True):
