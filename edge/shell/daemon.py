@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 WARM_S = 60.0
+SWITCH_S = 0.0005
 WARM_HINT = "try it on a picture with `jidoka infer`"
 
 
@@ -79,6 +80,9 @@ def _run(read: Read, *, forget_remote: bool, note: Callable[[str], None]) -> int
     import cv2
 
     cv2.setNumThreads(1)  # the threads of this house are named; OpenCV's own pool only adds context switches
+    # A thread that has work waits at most so long for one that computes in Python; the default of 5 ms is most of a
+    # part's time, and an overlay being drawn cost a verdict two of them.
+    sys.setswitchinterval(SWITCH_S)
     loaded = complete(read)
     from edge.shell.agent import Agent
     from edge.shell.assemble import check_labels, load_models
