@@ -66,7 +66,8 @@ from edge.domain import ID_PATTERN, ModelRef
 from edge.errors import ModelError
 from edge.models.files import read_bounded
 from edge.models.toml import dump_toml
-from edge.vision.spec import HEAD_TASK, HeadSpec, InputSpec, Task, Thresholds
+from edge.vision.conventions import HEAD_TASK, HeadSpec
+from edge.vision.spec import InputSpec, Task, Thresholds
 
 SCHEMA = 1
 MODEL_FILE = "model.onnx"
@@ -76,6 +77,8 @@ MAX_MANIFEST_BYTES = 256 * 1024
 MAX_FILE_BYTES = 64 * 1024**2
 MAX_FILES = 256
 MAX_LABELS = 10_000
+LABELLED: frozenset[Task] = frozenset({"classify", "detect", "segment", "keypoints"})
+"""Tasks whose rows are of a class that must have a name."""
 VERSION_PATTERN = re.compile(r"\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?")
 
 Label = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -88,7 +91,7 @@ class About(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: str
     version: str = "0.0.0"
     task: Task
-    labels: Annotated[tuple[Label, ...], Meta(min_length=1, max_length=MAX_LABELS)]
+    labels: Annotated[tuple[Label, ...], Meta(max_length=MAX_LABELS)] = ()
     licence: str = ""
     description: str = ""
 
@@ -125,6 +128,8 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         expected = HEAD_TASK[type(self.output)]
         if self.model.task != expected:
             raise ValueError(f"head gives task {expected!r}, [model] says {self.model.task!r}")
+        if not self.model.labels and self.model.task in LABELLED:
+            raise ValueError(f"[model] names no labels; task {self.model.task!r} needs them")
         unknown = set(self.thresholds.labels) - set(self.model.labels)
         if unknown:
             raise ValueError(f"[thresholds] names unknown labels: {', '.join(sorted(unknown))}")

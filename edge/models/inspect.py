@@ -17,18 +17,8 @@ from edge.domain import ID_PATTERN
 from edge.errors import ModelError
 from edge.models.bundle import MAX_LABELS, About, Manifest
 from edge.models.guard import Signature, Tensor
-from edge.vision.spec import (
-    HEAD_TASK,
-    MAX_SIDE_PX,
-    Activation,
-    ClassifyHead,
-    Color,
-    End2EndHead,
-    HeadSpec,
-    InputSpec,
-    SegmentHead,
-    YoloV8Head,
-)
+from edge.vision.conventions import HEAD_TASK, ClassifyHead, End2EndHead, HeadSpec, SegmentHead, YoloV8Head
+from edge.vision.spec import MAX_SIDE_PX, Activation, Color, InputSpec
 
 _RANK_IMAGE = 4
 _DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}

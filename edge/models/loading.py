@@ -36,8 +36,8 @@ def predictor_of(admitted: Admitted, min_score: float | None = None, runner: Onn
     found = admitted.bundle
     manifest = found.manifest
     runner = runner or OnnxRunner(found.onnx)
-    seen = next(o for o in admitted.signature.outputs if manifest.output.output in {"", o.name})
-    heads.check_shape(manifest.output, tuple(d or 0 for d in seen.shape), len(manifest.model.labels))
+    shapes = {output.name: tuple(d or 0 for d in output.shape) for output in admitted.signature.outputs}
+    heads.check_shapes(manifest.output, shapes, len(manifest.model.labels))
     predictor = Predictor(
         manifest,
         found.ref,

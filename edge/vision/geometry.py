@@ -57,6 +57,8 @@ def fit(spec: InputSpec, frame_width_px: int, frame_height_px: int) -> Geometry:
     Sizes are rounded to whole pixels (at least 1), as training code does, and the scales follow from the rounded
     sizes, so that the way back is exact.
     """
+    if spec.follow != "no":
+        return _following(spec, frame_width_px, frame_height_px)
     ratio_x, ratio_y = spec.width_px / frame_width_px, spec.height_px / frame_height_px
     match spec.fit:
         case "stretch":
@@ -79,6 +81,22 @@ def fit(spec: InputSpec, frame_width_px: int, frame_height_px: int) -> Geometry:
             assert_never(spec.fit)
     sizes = (frame_width_px, frame_height_px, spec.width_px, spec.height_px)
     return Geometry(*sizes, scale_x, scale_y, offset_x, offset_y)
+
+
+def _following(spec: InputSpec, frame_width_px: int, frame_height_px: int) -> Geometry:
+    """An input whose size follows the frame's, see :class:`InputSpec`."""
+    unit = spec.multiple_px
+    if spec.follow == "size":
+        ratio = min(1.0, spec.width_px / frame_width_px, spec.height_px / frame_height_px)
+        width = max(unit, round(frame_width_px * ratio / unit) * unit)
+        height = max(unit, round(frame_height_px * ratio / unit) * unit)
+        return Geometry(
+            frame_width_px, frame_height_px, width, height, width / frame_width_px, height / frame_height_px, 0.0, 0.0
+        )
+    inner = min(spec.width_px, _whole(frame_width_px * spec.height_px / frame_height_px))
+    width = min(spec.width_px, -(-inner // unit) * unit)
+    scale_x, scale_y = inner / frame_width_px, spec.height_px / frame_height_px
+    return Geometry(frame_width_px, frame_height_px, width, spec.height_px, scale_x, scale_y, 0.0, 0.0)
 
 
 def _whole(length: float) -> int:

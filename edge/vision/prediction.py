@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from msgspec import Struct
@@ -30,17 +30,36 @@ def _no_floats() -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Anomaly:
+    """How unlike good pictures a frame is. ``score`` and ``threshold`` are in the model's own unit; at or above the
+    threshold it is anomalous (``inf``: none is known yet, see `jidoka model calibrate`). ``heat`` float32 ``(h, w)``,
+    of any resolution, stretched over the frame, for overlays; ``map_max`` its maximum in the model's unit.
+    """
+
+    score: float
+    threshold: float
+    map_max: float | None = None
+    heat: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
     """n things that were found, highest score first.
 
-    ``task`` says what a row is: ``detect`` an object, ``segment`` a connected region, ``classify`` a class of the
-    whole frame (then ``boxes`` are all the frame and all classes above the threshold are rows).
+    ``task`` says what a row is: ``detect`` an object, ``segment`` a connected region or (``instances``) an object with
+    its outline, ``classify`` a class of the whole frame (then ``boxes`` are all the frame and all classes above the
+    threshold are rows), ``keypoints`` an object with points, ``anomaly`` a region above the threshold, ``ocr`` a line
+    of text, ``codes`` a code, ``series`` a class of the window, ``raw`` nothing (the numbers are in ``values``).
 
     ``boxes`` float32 ``(n, 4)``: left, top, right, bottom in frame pixels, inside the frame.
     ``scores`` float32 ``(n,)``, 0..1. ``label_ids`` int64 ``(n,)``, indices of ``labels``.
     ``areas_px`` float32 ``(n,)``: pixels of the frame a region covers, else the area of the box.
     ``polygons``: one outline a row with ``segment``, else empty.
     ``mm_per_px``: of the frame, where the source knows it.
+    ``quads`` float32 ``(n, 4, 2)``: corners of rotated boxes, lines of text and codes, clockwise as seen from the
+    upright thing's top left, in frame pixels. ``keypoints`` float32 ``(n, k, 3)``: x, y in frame pixels and score 0..1.
+    ``texts`` and ``formats`` (of codes): one a row. ``values``: named numbers of the whole frame or window.
+    ``nested``: with a cascade, one prediction a row, of what the next stage saw in it, in frame pixels.
     """
 
     task: Task
@@ -55,6 +74,14 @@ class Prediction:
     dropped: int = 0
     """How many more were above the threshold than ``max_detections`` lets through."""
     mm_per_px: float | None = None
+    instances: bool = False
+    quads: NDArray[np.float32] | None = None
+    keypoints: NDArray[np.float32] | None = None
+    texts: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+    anomaly: Anomaly | None = None
+    values: dict[str, float] = field(default_factory=dict)
+    nested: tuple[Prediction, ...] = ()
     timings: Timings = _UNTIMED
 
     def __len__(self) -> int:
@@ -69,3 +96,20 @@ class Prediction:
     def names(self) -> list[str]:
         """The label of each row."""
         return [self.labels[i] for i in self.label_ids.tolist()]
+
+    def take(self, rows: NDArray[np.int64]) -> Prediction:
+        """The same with these rows only, in this order: a sub-set, or another order. Shape ``(m,)``."""
+        picked = rows.tolist()
+        return replace(
+            self,
+            boxes=self.boxes[rows],
+            scores=self.scores[rows],
+            label_ids=self.label_ids[rows],
+            areas_px=self.areas_px[rows],
+            polygons=tuple(self.polygons[i] for i in picked) if self.polygons else (),
+            quads=None if self.quads is None else self.quads[rows],
+            keypoints=None if self.keypoints is None else self.keypoints[rows],
+            texts=tuple(self.texts[i] for i in picked) if self.texts else (),
+            formats=tuple(self.formats[i] for i in picked) if self.formats else (),
+            nested=tuple(self.nested[i] for i in picked) if self.nested else (),
+        )

@@ -24,9 +24,12 @@ _COLOR_NDIM = 3
 
 @dataclass(slots=True, eq=False)
 class Workspace:
-    """Memory for one frame on its way in. ``blob`` has shape ``(1, C, H, W)`` and belongs to one frame at a time."""
+    """Memory for one frame on its way in. ``blob`` has shape ``(1, C, H, W)`` or ``(1, H, W, C)``, whatever the layout
+    says, and belongs to one frame at a time; ``planes_of_blob`` is a view of it, always ``(C, H, W)``.
+    """
 
     blob: Blob
+    planes_of_blob: Blob
     geometry: Geometry | None = None
     resized: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
     planes: list[NDArray[np.uint8]] = field(default_factory=list)
@@ -52,8 +55,15 @@ class Preprocessor:
 
     def workspace(self) -> Workspace:
         """Memory for one frame in flight."""
-        spec = self.spec
-        return Workspace(np.empty((1, spec.channels, spec.height_px, spec.width_px), self.dtype))
+        return self._workspace(self.spec.width_px, self.spec.height_px)
+
+    def _workspace(self, width_px: int, height_px: int) -> Workspace:
+        channels = self.spec.channels
+        if self.spec.layout == "nhwc":
+            blob = np.empty((1, height_px, width_px, channels), self.dtype)
+            return Workspace(blob, blob[0].transpose(2, 0, 1))
+        blob = np.empty((1, channels, height_px, width_px), self.dtype)
+        return Workspace(blob, blob[0])
 
     def __call__(self, image: Image, workspace: Workspace) -> Geometry:
         """Fill ``workspace.blob``; the geometry leads back. Raises ImageError IMAGE_UNFIT for a wrong array.
@@ -65,6 +75,9 @@ class Preprocessor:
         geometry = workspace.geometry
         if geometry is None or (geometry.frame_width_px, geometry.frame_height_px) != (width, height):
             geometry = fit(self.spec, width, height)
+            if workspace.planes_of_blob.shape[1:] != (geometry.input_height_px, geometry.input_width_px):
+                other = self._workspace(geometry.input_width_px, geometry.input_height_px)
+                workspace.blob, workspace.planes_of_blob = other.blob, other.planes_of_blob
             self._pad(workspace)
             workspace.geometry = geometry
         picture, inner = self._resize(image, geometry, workspace)
@@ -75,11 +88,11 @@ class Preprocessor:
 
     def _pad(self, workspace: Workspace) -> None:
         for channel, (gain, bias) in enumerate(zip(self._gain, self._bias, strict=True)):
-            workspace.blob[0, channel] = self.spec.pad_value * gain + bias
+            workspace.planes_of_blob[channel] = self.spec.pad_value * gain + bias
 
     def _resize(self, image: Image, geometry: Geometry, workspace: Workspace) -> tuple[Image, tuple[slice, slice]]:
         """The picture at the size it has inside the input, and where there."""
-        if self.spec.fit == "crop":
+        if self.spec.fit == "crop" and self.spec.follow == "no":
             image = _visible(image, geometry)
             size = (geometry.input_width_px, geometry.input_height_px)
             left = top = 0
@@ -101,7 +114,7 @@ class Preprocessor:
         return target, inner
 
     def _normalise(self, picture: Image, inner: tuple[slice, slice], workspace: Workspace) -> None:
-        blob = workspace.blob[0]
+        blob = workspace.planes_of_blob
         if picture.ndim == _COLOR_NDIM:
             if not workspace.planes or workspace.planes[0].shape != picture.shape[:2]:
                 workspace.planes = [np.empty(picture.shape[:2], np.uint8) for _ in range(3)]
@@ -117,7 +130,10 @@ class Preprocessor:
         gain, bias = self._gain[channel], self._bias[channel]
         if self.dtype == np.float32:
             # One pass for factor and offset; numpy would need two, and cv2.LUT is slower than both.
-            cv2.addWeighted(plane, gain, plane, 0.0, bias, dst=target, dtype=cv2.CV_32F)
+            if target.strides[1] == target.itemsize:
+                cv2.addWeighted(plane, gain, plane, 0.0, bias, dst=target, dtype=cv2.CV_32F)
+            else:  # channels lie side by side: OpenCV writes rows of whole pixels only
+                target[...] = cv2.addWeighted(plane, gain, plane, 0.0, bias, dtype=cv2.CV_32F)
         elif self.dtype == np.uint8:
             np.copyto(target, plane)
         else:

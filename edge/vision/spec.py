@@ -1,7 +1,7 @@
 """What a model file does not say of itself: how pictures go in, what its numbers mean, where to draw the line.
 
-These are the tables ``[input]``, ``[output]`` and ``[thresholds]`` of a bundle's ``model.toml``. They are checked
-when they are made, so whoever holds one need not check again.
+These are the tables ``[input]`` and ``[thresholds]`` of a bundle's ``model.toml``; ``[output]`` is one of
+:mod:`edge.vision.heads`. They are checked when they are made, so whoever holds one need not check again.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-Task = Literal["classify", "detect", "segment"]
+Task = Literal["classify", "detect", "segment", "keypoints", "anomaly", "ocr", "codes", "series", "raw"]
+"""What a model is for; decides which list of the JSON document its rows are in."""
+
 Color = Literal["bgr", "rgb", "gray"]
 Fit = Literal["letterbox", "stretch", "crop"]
 Anchor = Literal["center", "top_left"]
+Layout = Literal["nchw", "nhwc"]
 Activation = Literal["none", "softmax", "sigmoid"]
 
 MAX_SIDE_PX = 8192
@@ -34,6 +37,13 @@ class InputSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     them; ``crop`` keeps them and cuts off what is too much. ``anchor`` says where the picture sits: in the middle,
     or at the top left with all padding (or cutting) to the right and below. ``resample`` is ``linear``, which most
     models were trained with, or ``area``, which does not alias when a large frame is made small.
+
+    ``layout`` is the blob's: ``nhwc`` is ``(1, height_px, width_px, channels)``.
+
+    ``follow`` is for inputs of free size. ``size``: both sides follow the frame, which keeps its proportions, is never
+    enlarged, and has sides of at most ``width_px`` and ``height_px``, rounded to multiples of ``multiple_px`` (there
+    is no padding: ``fit`` has no say). ``width``: the height is ``height_px``, the width follows the frame's
+    proportions up to ``width_px`` and is padded to a multiple of ``multiple_px`` with ``pad_value`` on the right.
     """
 
     width_px: Side
@@ -46,6 +56,9 @@ class InputSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     anchor: Anchor = "center"
     pad_value: Annotated[int, Meta(ge=0, le=255)] = 114
     resample: Literal["linear", "area"] = "linear"
+    layout: Layout = "nchw"
+    follow: Literal["no", "size", "width"] = "no"
+    multiple_px: Annotated[int, Meta(ge=1, le=1024)] = 32
 
     def __post_init__(self) -> None:
         for name, values in (("mean", self.mean), ("std", self.std)):
@@ -58,57 +71,6 @@ class InputSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def channels(self) -> int:
         """1 for grey, else 3."""
         return 1 if self.color == "gray" else 3
-
-
-class YoloV8Head(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="head", tag="yolov8"):
-    """``float (1, 4 + C, N)``: N candidates as columns, each ``cx, cy, w, h`` in input pixels and C class scores
-    (0..1, no objectness). Needs non-maximum suppression. What Ultralytics exports for YOLOv8 to YOLO12.
-
-    ``output`` names the tensor where the model has several; by default the first.
-    """
-
-    output: str = ""
-
-
-class End2EndHead(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="head", tag="end2end"):
-    """``float (1, N, 6)``: N rows ``x1, y1, x2, y2`` in input pixels, score, class number; already suppressed.
-
-    What YOLOv10, YOLO26 and every export with NMS in the graph give. Empty rows have score 0.
-    """
-
-    output: str = ""
-
-
-class ClassifyHead(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="head", tag="classify"):
-    """``float (1, C)`` or ``(1, C, 1, 1)``: one score a class; ``activation`` is what is still to be applied."""
-
-    output: str = ""
-    activation: Activation = "softmax"
-
-
-class SegmentHead(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="head", tag="segment"):
-    """``float (1, C, h, w)``: one map a class, at the input's size or any lower resolution.
-
-    ``activation`` is what is still to be applied: ``sigmoid`` and ``none`` treat the classes as independent,
-    ``softmax`` makes them exclude each other. ``background`` is the channel that means 'nothing here'; it is not
-    in the list of labels, so that C is the number of labels plus one where it is given.
-    ``exclusive`` makes every pixel belong to its likeliest class only; by default it follows from ``softmax``.
-    """
-
-    output: str = ""
-    activation: Activation = "sigmoid"
-    background: Annotated[int, Meta(ge=0)] | None = None
-    exclusive: bool | None = None
-
-
-HeadSpec = YoloV8Head | End2EndHead | ClassifyHead | SegmentHead
-
-HEAD_TASK: dict[type[HeadSpec], Task] = {
-    YoloV8Head: "detect",
-    End2EndHead: "detect",
-    ClassifyHead: "classify",
-    SegmentHead: "segment",
-}
 
 
 class Thresholds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

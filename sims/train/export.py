@@ -13,7 +13,8 @@ import torch
 
 from edge.models.bundle import About, Golden, Manifest, write
 from edge.models.runtime import ort
-from edge.vision.spec import InputSpec, SegmentHead, Thresholds
+from edge.vision.conventions import SegmentHead
+from edge.vision.spec import InputSpec, Thresholds
 from sims.parts import KINDS, make_parts
 from sims.scene import Light, Scene
 from sims.train.data import HEIGHT_PX, WIDTH_PX, to_grey

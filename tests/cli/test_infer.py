@@ -17,7 +17,8 @@ import pytest
 
 from edge.models import bundle
 from edge.models.bundle import About, Manifest
-from edge.vision.spec import InputSpec, SegmentHead, Thresholds
+from edge.vision.conventions import SegmentHead
+from edge.vision.spec import InputSpec, Thresholds
 from tests.models import graphs
 
 LAST_LINE = re.compile(r"[A-Z0-9]+(_[A-Z0-9]+)+: .+")

@@ -25,7 +25,8 @@ from edge.messages import Ack, Ask, Desired, Envelope, Metrics, Reply, Reported,
 from edge.models import bundle
 from edge.shell.broker import Broker
 from edge.topics import TABLE, decode, encode, parse, topic
-from edge.vision.spec import InputSpec, SegmentHead
+from edge.vision.conventions import SegmentHead
+from edge.vision.spec import InputSpec
 from tests.models.graphs import darkness
 
 pytestmark = pytest.mark.live

@@ -14,7 +14,8 @@ from edge.errors import ModelError
 from edge.models import bundle
 from edge.models.bundle import About, Golden, Manifest
 from edge.models.toml import dump_toml
-from edge.vision.spec import ClassifyHead, InputSpec, SegmentHead, Thresholds
+from edge.vision.conventions import ClassifyHead, SegmentHead
+from edge.vision.spec import InputSpec, Thresholds
 
 
 def manifest(**changes) -> Manifest:

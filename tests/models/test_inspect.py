@@ -8,7 +8,7 @@ import pytest
 from edge.errors import ModelError
 from edge.models.guard import Signature, Tensor
 from edge.models.inspect import metadata_size_px, propose
-from edge.vision.spec import ClassifyHead, End2EndHead, SegmentHead, YoloV8Head
+from edge.vision.conventions import ClassifyHead, End2EndHead, SegmentHead, YoloV8Head
 
 YOLO_320 = (1, 3, 320, 320)
 NAMES = {"task": "detect", "names": "{0: 'bolt', 1: 'nut'}"}

@@ -15,7 +15,8 @@ from edge.errors import JidokaError, ModelError
 from edge.models import bundle
 from edge.models.bundle import About, Golden, Manifest
 from edge.models.loading import load
-from edge.vision.spec import ClassifyHead, InputSpec, SegmentHead, Thresholds
+from edge.vision.conventions import ClassifyHead, SegmentHead
+from edge.vision.spec import InputSpec, Thresholds
 from tests.models import graphs
 
 

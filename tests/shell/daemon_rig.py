@@ -19,7 +19,8 @@ import numpy as np
 from onnx import helper
 
 from edge.models import bundle
-from edge.vision.spec import InputSpec, SegmentHead
+from edge.vision.conventions import SegmentHead
+from edge.vision.spec import InputSpec
 from tests.models.graphs import save, tensor
 
 WAIT_S = 20.0

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from edge.errors import ModelError
 from edge.vision import heads
+from edge.vision.conventions import ClassifyHead, End2EndHead, SegmentHead, YoloV8Head
 from edge.vision.geometry import fit
-from edge.vision.spec import ClassifyHead, End2EndHead, InputSpec, SegmentHead, Thresholds, YoloV8Head
+from edge.vision.heads import base
+from edge.vision.spec import InputSpec, Thresholds
 from tests.vision.test_nms import plain as plain_nms
 
 
@@ -136,7 +138,7 @@ def test_classify_gives_the_likeliest_even_below_its_threshold():
 
 @given(st.floats(-1e6, 1e6, width=32))
 def test_sigmoid_does_not_overflow(x):
-    value = float(heads.activate(np.array([x], np.float32), "sigmoid", 0)[0])
+    value = float(base.activate(np.array([x], np.float32), "sigmoid", 0)[0])
     expected = 1 / (1 + math.exp(-x)) if x > -700 else 0.0
     assert value == pytest.approx(expected, abs=1e-6)
 
@@ -174,6 +176,6 @@ def test_outputs_of_the_wrong_shape_are_refused(head, shape):
 def test_every_head_has_a_row_in_the_table():
     from typing import get_args
 
-    from edge.vision.spec import HEAD_TASK, HeadSpec
+    from edge.vision.conventions import HEAD_TASK, HeadSpec
 
     assert set(get_args(HeadSpec)) == set(heads.HEADS) == set(HEAD_TASK)

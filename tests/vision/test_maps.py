@@ -11,9 +11,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from edge.vision import heads
+from edge.vision.conventions import SegmentHead
 from edge.vision.geometry import fit
 from edge.vision.maps import regions_of
-from edge.vision.spec import InputSpec, SegmentHead, Thresholds
+from edge.vision.spec import InputSpec, Thresholds
 
 
 def plain_value(cells, geometry, x, y):

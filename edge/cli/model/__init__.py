@@ -1,0 +1,13 @@
+"""``jidoka model …``: what a model is, how to feed it, how fast it runs here, how right it is.
+
+One module a verb; each imports what is heavy inside its function.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from edge.cli.model.show import show
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Look into, pack, try and measure models.")
+app.command()(show)

@@ -1,0 +1,45 @@
+"""From a model's raw outputs to a :class:`Prediction`: one pure function a convention, and a table of them.
+
+A new convention is a struct with its parameters in :mod:`edge.vision.conventions`, a file here (``decode``, ``wants``,
+and where it is described), a row in ``HEADS`` and, where bare files are to be recognised, a rule in
+:mod:`edge.models.inspect`. A third party's comes by entry point (``jidoka.heads``) and is a :class:`Head` too. Numpy
+runs over all candidates; Python sees only rows that passed the threshold.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edge.errors import ModelError
+from edge.vision.conventions import ClassifyHead, End2EndHead, HeadSpec, SegmentHead, YoloV8Head
+from edge.vision.heads.base import Context, Head, Outputs, Shapes, limits_of
+from edge.vision.heads.classify import CLASSIFY
+from edge.vision.heads.segment import SEGMENT
+from edge.vision.heads.yolov8 import END2END, YOLOV8
+from edge.vision.prediction import Prediction
+
+HEADS: dict[type[Any], Head] = {
+    ClassifyHead: CLASSIFY,
+    End2EndHead: END2END,
+    SegmentHead: SEGMENT,
+    YoloV8Head: YOLOV8,
+}
+
+
+def decode(head: HeadSpec, outputs: Outputs, context: Context) -> Prediction:
+    """Raw outputs to a prediction in frame pixels. Raises ModelError MODEL_OUTPUT_UNFIT."""
+    check_shapes(head, {name: array.shape for name, array in outputs.items()}, len(context.labels))
+    return HEADS[type(head)].decode(head, outputs, context)
+
+
+def check_shapes(head: HeadSpec, shapes: Shapes, n_labels: int) -> None:
+    """Raises ModelError MODEL_OUTPUT_UNFIT if outputs of these shapes are not what the head needs."""
+    wanted = HEADS[type(head)].wants(head, shapes, n_labels)
+    if wanted:
+        seen = ", ".join(f"{name} {list(shape)}" for name, shape in list(shapes.items())[:8])
+        what = "the model's output has shape" if len(shapes) == 1 else "the model's outputs have shapes"
+        why = f"{wanted} is needed for {n_labels} labels"
+        raise ModelError("MODEL_OUTPUT_UNFIT", f"{what} {seen}", why, "check head and labels in the manifest")
+
+
+__all__ = ["HEADS", "Context", "Head", "Outputs", "Shapes", "check_shapes", "decode", "limits_of"]
