@@ -12,6 +12,7 @@ from pathlib import Path
 from edge.config.agent import ModelConfig
 from edge.errors import ModelError
 from edge.models import bundle, guard, inspect
+from edge.vision.conventions import outputs_named
 
 MB = 1024 * 1024
 
@@ -39,8 +40,8 @@ def admit(
         what.onnx, what.sha256, size_px=(spec.width_px, spec.height_px), cache=cache, limits=limits
     )
     inspect.check_manifest(what.manifest, signature)
-    output, names = what.manifest.output.output, [o.name for o in signature.outputs]
-    if output and output not in names:
+    names = [o.name for o in signature.outputs]
+    for output in sorted(outputs_named(what.manifest.output) - {*names}):
         raise ModelError("MODEL_OUTPUT_UNFIT", f"the model has no output {output!r}", f"it has {', '.join(names)}")
     return Admitted(what, signature)
 

@@ -19,6 +19,9 @@ Anchor = Literal["center", "top_left"]
 Layout = Literal["nchw", "nhwc"]
 Activation = Literal["none", "softmax", "sigmoid"]
 
+Extra = Literal["input_size_hw", "input_size_wh", "frame_size_hw", "frame_size_wh", "scale_hw", "ones"]
+"""What a second input of a model is told, see :class:`InputSpec`."""
+
 MAX_SIDE_PX = 8192
 """Largest side of a model's input; beyond it a single float32 blob would take most of a small machine's memory."""
 
@@ -44,6 +47,12 @@ class InputSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     enlarged, and has sides of at most ``width_px`` and ``height_px``, rounded to multiples of ``multiple_px`` (there
     is no padding: ``fit`` has no say). ``width``: the height is ``height_px``, the width follows the frame's
     proportions up to ``width_px`` and is padded to a multiple of ``multiple_px`` with ``pad_value`` on the right.
+
+    ``extra``: what other inputs of the model are given, by name. ``input_size_*`` and ``frame_size_*``: height and
+    width (or the other way round) of the model's input, or of the frame; ``scale_hw``: input over frame, for height and
+    width; ``ones``: 1 everywhere. A model that goes back to the frame by itself (RT-DETR's ``orig_target_sizes``,
+    Paddle's ``im_shape`` and ``scale_factor``, YOLOv3's ``image_shape``) is best told the input's size and a scale of
+    ones: then its boxes are in input pixels, whatever ``fit`` is.
     """
 
     width_px: Side
@@ -59,6 +68,7 @@ class InputSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     layout: Layout = "nchw"
     follow: Literal["no", "size", "width"] = "no"
     multiple_px: Annotated[int, Meta(ge=1, le=1024)] = 32
+    extra: dict[str, Extra] = {}
 
     def __post_init__(self) -> None:
         for name, values in (("mean", self.mean), ("std", self.std)):

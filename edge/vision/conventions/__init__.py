@@ -8,30 +8,96 @@ from __future__ import annotations
 
 from typing import Any
 
+from edge.vision.conventions.lists import DetrHead, IndexedHead, ListedHead, SsdHead
 from edge.vision.conventions.maps import SegmentHead
+from edge.vision.conventions.shapes import (
+    RetinaFaceHead,
+    ScrfdHead,
+    YoloObbHead,
+    YoloPoseHead,
+    YoloSegHead,
+    YuNetHead,
+)
 from edge.vision.conventions.whole import ClassifyHead
-from edge.vision.conventions.yolo import End2EndHead, YoloV8Head
+from edge.vision.conventions.yolo import End2EndHead, YoloV5Head, YoloV8Head, YoloXHead
+from edge.vision.conventions.yolo_maps import DistanceHead, FastestDetHead, YoloFastestHead, YoloMapsHead
 from edge.vision.spec import Task
 
 HeadSpec = (
     YoloV8Head
     | End2EndHead  # one a line, so that changes stay apart
+    | YoloV5Head
+    | YoloXHead
+    | YoloMapsHead
+    | YoloFastestHead
+    | FastestDetHead
+    | DistanceHead
+    | SsdHead
+    | ListedHead
+    | IndexedHead
+    | DetrHead
+    | YoloObbHead
+    | YoloSegHead
+    | YoloPoseHead
+    | YuNetHead
+    | ScrfdHead
+    | RetinaFaceHead
     | ClassifyHead
     | SegmentHead
 )
 
 HEAD_TASK: dict[type[Any], Task] = {
     ClassifyHead: "classify",
+    DetrHead: "detect",
+    DistanceHead: "detect",
     End2EndHead: "detect",
+    FastestDetHead: "detect",
+    IndexedHead: "detect",
+    ListedHead: "detect",
+    RetinaFaceHead: "keypoints",
+    ScrfdHead: "keypoints",
     SegmentHead: "segment",
+    SsdHead: "detect",
+    YoloFastestHead: "detect",
+    YoloMapsHead: "detect",
+    YoloObbHead: "detect",
+    YoloPoseHead: "keypoints",
+    YoloSegHead: "segment",
+    YoloV5Head: "detect",
     YoloV8Head: "detect",
+    YoloXHead: "detect",
+    YuNetHead: "keypoints",
 }
+
+
+def outputs_named(head: HeadSpec) -> set[str]:
+    """The outputs a head asks for by name; others are found by what they look like."""
+    names = {getattr(head, f) for f in head.__struct_fields__ if f == "output" or f.endswith("_output")}
+    return names - {""}
+
 
 __all__ = [
     "HEAD_TASK",
     "ClassifyHead",
+    "DetrHead",
+    "DistanceHead",
     "End2EndHead",
+    "FastestDetHead",
     "HeadSpec",
+    "IndexedHead",
+    "ListedHead",
+    "RetinaFaceHead",
+    "ScrfdHead",
     "SegmentHead",
+    "SsdHead",
+    "YoloFastestHead",
+    "YoloMapsHead",
+    "YoloObbHead",
+    "YoloPoseHead",
+    "YoloSegHead",
+    "YoloV5Head",
     "YoloV8Head",
+    "YoloXHead",
+    "YuNetHead",
+    "outputs_named",
 ]

@@ -11,10 +11,11 @@ from __future__ import annotations
 from typing import Any
 
 from edge.errors import ModelError
-from edge.vision.conventions import ClassifyHead, End2EndHead, HeadSpec, SegmentHead, YoloV8Head
+from edge.vision.conventions import HEAD_TASK, ClassifyHead, End2EndHead, HeadSpec, SegmentHead, YoloV8Head
 from edge.vision.heads.base import Context, Head, Outputs, Shapes, limits_of
 from edge.vision.heads.classify import CLASSIFY
 from edge.vision.heads.segment import SEGMENT
+from edge.vision.heads.unread import UNREAD
 from edge.vision.heads.yolov8 import END2END, YOLOV8
 from edge.vision.prediction import Prediction
 
@@ -24,6 +25,7 @@ HEADS: dict[type[Any], Head] = {
     SegmentHead: SEGMENT,
     YoloV8Head: YOLOV8,
 }
+HEADS.update({kind: UNREAD for kind in HEAD_TASK if kind not in HEADS})
 
 
 def decode(head: HeadSpec, outputs: Outputs, context: Context) -> Prediction:
