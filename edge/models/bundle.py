@@ -38,6 +38,12 @@
     min_area_px = 12.0
     labels = { pit = 0.4 }
 
+    [tiling]                          # optional: large frames in pieces, see edge.vision.spec.Tiling
+    width_px = 640
+    height_px = 640
+
+    [calibration]                     # where [thresholds] anomaly is from; written by `jidoka model calibrate`
+
     [metrics]                         # optional numbers for people
     recall = 0.991
 
@@ -67,7 +73,7 @@ from edge.errors import ModelError
 from edge.models.files import read_bounded
 from edge.models.toml import dump_toml
 from edge.vision.conventions import HEAD_TASK, HeadSpec
-from edge.vision.spec import InputSpec, Task, Thresholds
+from edge.vision.spec import Calibration, InputSpec, Task, Thresholds, Tiling
 
 SCHEMA = 1
 MODEL_FILE = "model.onnx"
@@ -79,6 +85,8 @@ MAX_FILES = 256
 MAX_LABELS = 10_000
 LABELLED: frozenset[Task] = frozenset({"classify", "detect", "segment", "keypoints"})
 """Tasks whose rows are of a class that must have a name."""
+TILED: frozenset[Task] = frozenset({"detect", "segment", "keypoints", "anomaly"})
+"""Tasks that say where in the frame something is, so that a part of it can be looked at by itself."""
 VERSION_PATTERN = re.compile(r"\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?")
 
 Label = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -120,6 +128,8 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     input: InputSpec
     output: HeadSpec
     thresholds: Thresholds = Thresholds()
+    tiling: Tiling | None = None
+    calibration: Calibration | None = None
     metrics: dict[str, float] = {}
     golden: tuple[Golden, ...] = ()
     files: Annotated[dict[str, Sha256], Meta(max_length=MAX_FILES)] = {}
@@ -130,6 +140,8 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError(f"head gives task {expected!r}, [model] says {self.model.task!r}")
         if not self.model.labels and self.model.task in LABELLED:
             raise ValueError(f"[model] names no labels; task {self.model.task!r} needs them")
+        if self.tiling is not None and self.model.task not in TILED:
+            raise ValueError(f"[tiling] is not for task {self.model.task!r}")
         unknown = set(self.thresholds.labels) - set(self.model.labels)
         if unknown:
             raise ValueError(f"[thresholds] names unknown labels: {', '.join(sorted(unknown))}")

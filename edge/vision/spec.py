@@ -6,6 +6,7 @@ These are the tables ``[input]`` and ``[thresholds]`` of a bundle's ``model.toml
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -88,6 +89,9 @@ class Thresholds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     ``labels`` overrides ``score`` for single labels. ``iou`` is the overlap above which the weaker of two boxes of
     one label is dropped. Areas are of regions: in pixels of the frame, or mm² where mm per px is known.
+
+    ``anomaly`` and ``anomaly_map`` are in the model's own unit: from there on a frame, or a place of its map, is
+    anomalous. Without the second, the first counts for both where they are of one unit.
     """
 
     score: Fraction = 0.25
@@ -96,3 +100,41 @@ class Thresholds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     min_area_px: NotNegative = 0.0
     min_area_mm2: NotNegative = 0.0
     labels: dict[str, Fraction] = {}
+    anomaly: float | None = None
+    anomaly_map: float | None = None
+
+    def __post_init__(self) -> None:
+        if not all(math.isfinite(v) for v in (self.anomaly or 0.0, self.anomaly_map or 0.0)):
+            raise ValueError("thresholds must be finite numbers")
+
+
+class Tiling(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Large pictures in pieces of ``width_px`` x ``height_px`` frame pixels, each brought to the model's input as a frame
+    of its own, so that small things stay large enough to be seen. Neighbours share at least ``overlap`` of a tile:
+    choose it so that the largest thing looked for fits into the shared strip. A frame that is not larger than a tile
+    goes in whole.
+
+    ``same`` is the intersection over the smaller of two boxes of one label above which they are one thing seen twice.
+    """
+
+    width_px: Side
+    height_px: Side
+    overlap: Annotated[float, Meta(ge=0.0, le=0.9)] = 0.25
+    same: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.5
+
+
+class Calibration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where an anomaly threshold comes from: so many good pictures, and the share of good parts that it will call
+    anomalous: the rate wished for, the rate expected, and the interval that holds it with 95 % confidence.
+
+    ``method`` is ``order statistic`` (no assumption on the scores) or ``log-normal tail`` or ``normal tail`` (fewer
+    pictures than the rate needs: the tail is extrapolated). ``pictures_sha256`` is that of the pictures' own, sorted.
+    """
+
+    pictures: Annotated[int, Meta(ge=1)]
+    false_alarms: Annotated[float, Meta(gt=0.0, lt=1.0)]
+    expected: Fraction
+    low: Fraction
+    high: Fraction
+    method: str
+    pictures_sha256: str = ""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from edge.vision.conventions.anomaly import AnomalyHead, MemoryBankHead, ReconstructionHead
 from edge.vision.conventions.lists import DetrHead, IndexedHead, ListedHead, SsdHead
-from edge.vision.conventions.maps import SegmentHead
+from edge.vision.conventions.maps import LabelMapHead, SegmentHead
 from edge.vision.conventions.shapes import (
     RetinaFaceHead,
     ScrfdHead,
@@ -44,16 +45,24 @@ HeadSpec = (
     | RetinaFaceHead
     | ClassifyHead
     | SegmentHead
+    | LabelMapHead
+    | AnomalyHead
+    | ReconstructionHead
+    | MemoryBankHead
 )
 
 HEAD_TASK: dict[type[Any], Task] = {
+    AnomalyHead: "anomaly",
     ClassifyHead: "classify",
     DetrHead: "detect",
     DistanceHead: "detect",
     End2EndHead: "detect",
     FastestDetHead: "detect",
     IndexedHead: "detect",
+    LabelMapHead: "segment",
     ListedHead: "detect",
+    MemoryBankHead: "anomaly",
+    ReconstructionHead: "anomaly",
     RetinaFaceHead: "keypoints",
     ScrfdHead: "keypoints",
     SegmentHead: "segment",
@@ -76,8 +85,14 @@ def outputs_named(head: HeadSpec) -> set[str]:
     return names - {""}
 
 
+def files_of(head: HeadSpec) -> tuple[str, ...]:
+    """Files of the bundle that a head needs as arrays (``.npz``)."""
+    return (head.bank,) if isinstance(head, MemoryBankHead) else ()
+
+
 __all__ = [
     "HEAD_TASK",
+    "AnomalyHead",
     "ClassifyHead",
     "DetrHead",
     "DistanceHead",
@@ -85,7 +100,10 @@ __all__ = [
     "FastestDetHead",
     "HeadSpec",
     "IndexedHead",
+    "LabelMapHead",
     "ListedHead",
+    "MemoryBankHead",
+    "ReconstructionHead",
     "RetinaFaceHead",
     "ScrfdHead",
     "SegmentHead",
@@ -99,5 +117,6 @@ __all__ = [
     "YoloV8Head",
     "YoloXHead",
     "YuNetHead",
+    "files_of",
     "outputs_named",
 ]
