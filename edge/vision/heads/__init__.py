@@ -11,19 +11,65 @@ from __future__ import annotations
 from typing import Any
 
 from edge.errors import ModelError
-from edge.vision.conventions import HEAD_TASK, ClassifyHead, End2EndHead, HeadSpec, SegmentHead, YoloV8Head
+from edge.vision.conventions import (
+    HEAD_TASK,
+    ClassifyHead,
+    DetrHead,
+    DistanceHead,
+    End2EndHead,
+    FastestDetHead,
+    HeadSpec,
+    IndexedHead,
+    ListedHead,
+    RetinaFaceHead,
+    ScrfdHead,
+    SegmentHead,
+    SsdHead,
+    YoloFastestHead,
+    YoloMapsHead,
+    YoloObbHead,
+    YoloPoseHead,
+    YoloSegHead,
+    YoloV5Head,
+    YoloV8Head,
+    YoloXHead,
+    YuNetHead,
+)
 from edge.vision.heads.base import Context, Head, Outputs, Shapes, limits_of
 from edge.vision.heads.classify import CLASSIFY
+from edge.vision.heads.distances import DISTANCES
+from edge.vision.heads.finished import INDEXED, LISTED
+from edge.vision.heads.instances import YOLO_SEG
+from edge.vision.heads.lists import DETR, SSD
+from edge.vision.heads.points import RETINAFACE, SCRFD, YOLO_POSE, YUNET
+from edge.vision.heads.rotated import YOLO_OBB
 from edge.vision.heads.segment import SEGMENT
 from edge.vision.heads.unread import UNREAD
-from edge.vision.heads.yolov8 import END2END, YOLOV8
+from edge.vision.heads.yolo import END2END, YOLOV5, YOLOV8, YOLOX
+from edge.vision.heads.yolo_maps import FASTESTDET, YOLO_FASTEST, YOLO_MAPS
 from edge.vision.prediction import Prediction
 
 HEADS: dict[type[Any], Head] = {
     ClassifyHead: CLASSIFY,
+    DetrHead: DETR,
+    DistanceHead: DISTANCES,
     End2EndHead: END2END,
+    FastestDetHead: FASTESTDET,
+    IndexedHead: INDEXED,
+    ListedHead: LISTED,
+    RetinaFaceHead: RETINAFACE,
+    ScrfdHead: SCRFD,
     SegmentHead: SEGMENT,
+    SsdHead: SSD,
+    YoloFastestHead: YOLO_FASTEST,
+    YoloMapsHead: YOLO_MAPS,
+    YoloObbHead: YOLO_OBB,
+    YoloPoseHead: YOLO_POSE,
+    YoloSegHead: YOLO_SEG,
+    YoloV5Head: YOLOV5,
     YoloV8Head: YOLOV8,
+    YoloXHead: YOLOX,
+    YuNetHead: YUNET,
 }
 HEADS.update({kind: UNREAD for kind in HEAD_TASK if kind not in HEADS})
 

@@ -91,6 +91,13 @@ def detections(
     xyxy: NDArray[np.float32], scores: NDArray[np.float32], label_ids: NDArray[np.int64], context: Context
 ) -> Prediction:
     """Sorted boxes in input pixels to a prediction; boxes that lie wholly in the padding are gone."""
+    return placed(xyxy, scores, label_ids, context)[0]
+
+
+def placed(
+    xyxy: NDArray[np.float32], scores: NDArray[np.float32], label_ids: NDArray[np.int64], context: Context
+) -> tuple[Prediction, NDArray[np.int64]]:
+    """:func:`detections`, and which of the rows are in it."""
     geometry = context.geometry
     boxes = geometry.to_frame(xyxy)
     sides = boxes[:, 2:] - boxes[:, :2]
@@ -99,7 +106,7 @@ def detections(
     keep = found[: context.thresholds.max_detections]
     if len(keep) < len(boxes):
         boxes, scores, label_ids, areas = boxes[keep], scores[keep], label_ids[keep], areas[keep]
-    return Prediction(
+    prediction = Prediction(
         "detect",
         context.labels,
         geometry.frame_width_px,
@@ -111,3 +118,4 @@ def detections(
         dropped=len(found) - len(keep),
         mm_per_px=context.mm_per_px,
     )
+    return prediction, keep
