@@ -8,6 +8,7 @@ from edge.models import golden, inspect
 from edge.models.admit import Admitted, admit
 from edge.models.bundle import read_any
 from edge.models.guard import GuardLimits
+from edge.models.inputs import extra_inputs, picture_of
 from edge.models.predictor import Predictor
 from edge.models.runner import OnnxRunner
 from edge.vision import heads
@@ -42,10 +43,11 @@ def predictor_of(admitted: Admitted, min_score: float | None = None, runner: Onn
         manifest,
         found.ref,
         runner,
-        input_name=runner.input_name,
+        input_name=picture_of(admitted.signature, manifest.input).name,
         output_names=runner.output_names,
         dtype=inspect.dtype_of(admitted.signature),
         assumed=admitted.assumed,
+        extra=extra_inputs(admitted.signature, manifest.input),
     )
     golden.check(found, predictor)
     return predictor if min_score is None else predictor.with_min_score(min_score)

@@ -27,6 +27,7 @@ from edge.domain import ModelRef
 from edge.models.bundle import Manifest
 from edge.ports import Image, Runner
 from edge.vision import heads
+from edge.vision.extras import ExtraInput
 from edge.vision.geometry import Geometry
 from edge.vision.prediction import Prediction, Timings
 from edge.vision.preprocess import Preprocessor, Workspace
@@ -68,12 +69,14 @@ class Predictor:
         output_names: Sequence[str],
         dtype: str = "float32",
         assumed: tuple[str, ...] = (),
+        extra: Sequence[ExtraInput] = (),
     ) -> None:
         self.manifest = manifest
         self.ref = ref
         self.assumed = assumed
         self._runner = runner
         self._input_name = input_name
+        self._extra = tuple(extra)
         self._output_names = tuple(output_names)
         self._preprocessor = Preprocessor(manifest.input, dtype)
         self._limits = heads.limits_of(manifest.model.labels, manifest.thresholds)
@@ -96,6 +99,7 @@ class Predictor:
             output_names=self._output_names,
             dtype=self._preprocessor.dtype.name,
             assumed=self.assumed,
+            extra=self._extra,
         )
 
     def preprocess(self, image: Image) -> Prepared:
@@ -114,7 +118,8 @@ class Predictor:
         assert workspace is not None, "a prepared frame runs once"
         prepared.workspace = None
         started_ns = time.perf_counter_ns()
-        outputs = self._runner.run({self._input_name: workspace.blob})
+        inputs = {one.name: one.value(prepared.geometry) for one in self._extra}
+        outputs = self._runner.run({self._input_name: workspace.blob, **inputs})
         infer_ms = _since_ms(started_ns)
         self._spare.append(workspace)
         return RawOutputs(dict(zip(self._output_names, outputs, strict=True)), infer_ms)
