@@ -72,7 +72,7 @@ from edge.domain import ID_PATTERN, ModelRef
 from edge.errors import ModelError
 from edge.models.files import read_bounded
 from edge.models.toml import dump_toml
-from edge.vision.conventions import HEAD_TASK, HeadSpec
+from edge.vision.conventions import HEAD_TASK, HeadSpec, files_of
 from edge.vision.spec import Calibration, InputSpec, Task, Thresholds, Tiling
 
 SCHEMA = 1
@@ -156,6 +156,8 @@ class Bundle:
     sha256: str
     folder: Path | None = None
     golden_files: dict[str, bytes] = field(default_factory=dict)
+    data_files: dict[str, bytes] = field(default_factory=dict)
+    """What the head needs besides the model."""
 
     @property
     def ref(self) -> ModelRef:
@@ -205,7 +207,8 @@ def read(folder: Path) -> Bundle:
     if MODEL_FILE not in manifest.files:
         raise _invalid(str(folder / MANIFEST_FILE), f'[files] does not list "{MODEL_FILE}"')
     golden_names = {name for golden in manifest.golden for name in (golden.image, golden.outputs)}
-    golden_files: dict[str, bytes] = {}
+    data_names = set(files_of(manifest.output))
+    kept: dict[str, bytes] = {}
     for name, digest in manifest.files.items():
         data = onnx if name == MODEL_FILE else read_bounded(_inside(folder, name), MAX_FILE_BYTES)
         if sha256_of(data) != digest:
@@ -215,11 +218,12 @@ def read(folder: Path) -> Bundle:
                 "its sha256 differs",
                 "copy the bundle again, or write it anew if you changed it on purpose",
             )
-        if name in golden_names:
-            golden_files[name] = data
-    for name in sorted(golden_names - set(manifest.files)):
+        if name in golden_names | data_names:
+            kept[name] = data
+    for name in sorted((golden_names | data_names) - set(manifest.files)):
         raise _invalid(str(folder / MANIFEST_FILE), f'[files] does not list "{name}"')
-    return Bundle(manifest, onnx, manifest.files[MODEL_FILE], folder, golden_files)
+    golden_files, data_files = ({n: kept[n] for n in names} for names in (golden_names, data_names))
+    return Bundle(manifest, onnx, manifest.files[MODEL_FILE], folder, golden_files, data_files)
 
 
 def parse(data: bytes, name: str = MANIFEST_FILE) -> Manifest:
@@ -247,6 +251,18 @@ def write(folder: Path, manifest: Manifest, onnx: Path, extra: dict[str, bytes] 
     complete = msgspec.structs.replace(manifest, files=files)
     (folder / MANIFEST_FILE).write_text(dump_toml(msgspec.to_builtins(complete)), encoding="utf-8")
     return read(folder)
+
+
+def rewrite(folder: Path, manifest: Manifest) -> None:
+    """Put another manifest into a bundle whose files stay as they are; whole or not at all.
+
+    Raises ModelError MODEL_MANIFEST_INVALID, and OSError where the folder cannot be written to.
+    """
+    text = dump_toml(msgspec.to_builtins(manifest))
+    parse(text.encode())
+    part = folder / f".{MANIFEST_FILE}.part"
+    part.write_text(text, encoding="utf-8")
+    part.replace(folder / MANIFEST_FILE)
 
 
 def _inside(folder: Path, name: str) -> Path:

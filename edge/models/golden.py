@@ -27,7 +27,7 @@ def check(found: Bundle, predictor: Predictor) -> None:
     for golden in found.manifest.golden:
         try:
             image = imageio.decode(found.golden_files[golden.image])
-            wanted = _arrays(found.golden_files[golden.outputs])
+            wanted = arrays_of(found.golden_files[golden.outputs])
         except (JidokaError, ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
             raise ModelError(
                 "MODEL_GOLDEN_UNREADABLE", f"golden picture {golden.image} cannot be checked", str(error)
@@ -37,7 +37,8 @@ def check(found: Bundle, predictor: Predictor) -> None:
             _compare(golden, name, array, seen.get(name))
 
 
-def _arrays(data: bytes) -> dict[str, NDArray[Any]]:
+def arrays_of(data: bytes) -> dict[str, NDArray[Any]]:
+    """The arrays of an ``.npz``. Raises ValueError, OSError, EOFError, KeyError or zipfile.BadZipFile."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         size = sum(entry.file_size for entry in archive.infolist())
     if size > MAX_OUTPUT_BYTES:

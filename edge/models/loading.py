@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
+from typing import Any
 
+from numpy.typing import NDArray
+
+from edge.errors import ModelError
 from edge.models import golden, inspect
 from edge.models.admit import Admitted, admit
-from edge.models.bundle import read_any
+from edge.models.bundle import Bundle, read_any
 from edge.models.guard import GuardLimits
 from edge.models.inputs import extra_inputs, picture_of
 from edge.models.predictor import Predictor
@@ -48,6 +53,20 @@ def predictor_of(admitted: Admitted, min_score: float | None = None, runner: Onn
         dtype=inspect.dtype_of(admitted.signature),
         assumed=admitted.assumed,
         extra=extra_inputs(admitted.signature, manifest.input),
+        data=_data_of(found),
     )
     golden.check(found, predictor)
     return predictor if min_score is None else predictor.with_min_score(min_score)
+
+
+def _data_of(found: Bundle) -> dict[str, NDArray[Any]]:
+    """The arrays of the files that the head names. Raises ModelError MODEL_DATA_UNREADABLE."""
+    data: dict[str, NDArray[Any]] = {}
+    for name, content in found.data_files.items():
+        try:
+            data |= golden.arrays_of(content)
+        except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+            raise ModelError(
+                "MODEL_DATA_UNREADABLE", f"{name} of the bundle cannot be read", str(error), "make the bundle again"
+            ) from error
+    return data

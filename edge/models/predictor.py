@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,6 +51,8 @@ class RawOutputs:
 
     tensors: dict[str, NDArray[Any]]
     infer_ms: float
+    blob: NDArray[Any] | None = None
+    """What went in, for heads that compare."""
 
 
 class Predictor:
@@ -70,11 +72,14 @@ class Predictor:
         dtype: str = "float32",
         assumed: tuple[str, ...] = (),
         extra: Sequence[ExtraInput] = (),
+        data: Mapping[str, NDArray[Any]] | None = None,
     ) -> None:
         self.manifest = manifest
         self.ref = ref
         self.assumed = assumed
         self._runner = runner
+        self._data = dict(data or {})
+        self._needs_input = heads.HEADS[type(manifest.output)].needs_input
         self._input_name = input_name
         self._extra = tuple(extra)
         self._output_names = tuple(output_names)
@@ -100,6 +105,7 @@ class Predictor:
             dtype=self._preprocessor.dtype.name,
             assumed=self.assumed,
             extra=self._extra,
+            data=self._data,
         )
 
     def preprocess(self, image: Image) -> Prepared:
@@ -121,17 +127,23 @@ class Predictor:
         inputs = {one.name: one.value(prepared.geometry) for one in self._extra}
         outputs = self._runner.run({self._input_name: workspace.blob, **inputs})
         infer_ms = _since_ms(started_ns)
+        blob = workspace.blob.copy() if self._needs_input else None  # the workspace is the next frame's
         self._spare.append(workspace)
-        return RawOutputs(dict(zip(self._output_names, outputs, strict=True)), infer_ms)
+        return RawOutputs(dict(zip(self._output_names, outputs, strict=True)), infer_ms, blob)
 
     def postprocess(self, outputs: RawOutputs, prepared: Prepared, mm_per_px: float | None = None) -> Prediction:
         """What the numbers mean, in frame pixels. Raises ModelError MODEL_OUTPUT_UNFIT."""
         started_ns = time.perf_counter_ns()
-        context = heads.Context(
-            prepared.geometry, self.manifest.model.labels, self.manifest.thresholds, self._limits, mm_per_px
-        )
+        context = self.context(prepared.geometry, mm_per_px, outputs.blob)
         prediction = heads.decode(self.manifest.output, outputs.tensors, context)
         return replace(prediction, timings=Timings(prepared.preprocess_ms, outputs.infer_ms, _since_ms(started_ns)))
+
+    def context(
+        self, geometry: Geometry, mm_per_px: float | None = None, blob: NDArray[Any] | None = None
+    ) -> heads.Context:
+        """All that decoding needs besides the outputs."""
+        about, thresholds = self.manifest.model, self.manifest.thresholds
+        return heads.Context(geometry, about.labels, thresholds, self._limits, mm_per_px, blob, self._data)
 
     def __call__(self, image: Image, mm_per_px: float | None = None) -> Prediction:
         """Frame in (uint8 BGR or grey), prediction out."""

@@ -162,7 +162,7 @@ def test_an_output_is_chosen_by_name():
         (ClassifyHead(), (1, 3)),
         (ClassifyHead(), (1, 2, 4, 4)),
         (SegmentHead(), (1, 3, 8, 8)),
-        (SegmentHead(background=0), (1, 2, 8, 8)),
+        (SegmentHead(background=0), (1, 4, 8, 8)),
         (SegmentHead(background=3), (1, 3, 8, 8)),
         (SegmentHead(), (1, 2, 0, 8)),
     ],

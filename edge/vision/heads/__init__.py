@@ -13,6 +13,7 @@ from typing import Any
 from edge.errors import ModelError
 from edge.vision.conventions import (
     HEAD_TASK,
+    AnomalyHead,
     ClassifyHead,
     DetrHead,
     DistanceHead,
@@ -20,7 +21,10 @@ from edge.vision.conventions import (
     FastestDetHead,
     HeadSpec,
     IndexedHead,
+    LabelMapHead,
     ListedHead,
+    MemoryBankHead,
+    ReconstructionHead,
     RetinaFaceHead,
     ScrfdHead,
     SegmentHead,
@@ -35,21 +39,24 @@ from edge.vision.conventions import (
     YoloXHead,
     YuNetHead,
 )
+from edge.vision.heads.anomaly import ANOMALY, RECONSTRUCTION
 from edge.vision.heads.base import Context, Head, Outputs, Shapes, limits_of
 from edge.vision.heads.classify import CLASSIFY
 from edge.vision.heads.distances import DISTANCES
 from edge.vision.heads.finished import INDEXED, LISTED
 from edge.vision.heads.instances import YOLO_SEG
 from edge.vision.heads.lists import DETR, SSD
+from edge.vision.heads.memory_bank import MEMORY_BANK
 from edge.vision.heads.points import RETINAFACE, SCRFD, YOLO_POSE, YUNET
 from edge.vision.heads.rotated import YOLO_OBB
-from edge.vision.heads.segment import SEGMENT
+from edge.vision.heads.segment import LABEL_MAP, SEGMENT
 from edge.vision.heads.unread import UNREAD
 from edge.vision.heads.yolo import END2END, YOLOV5, YOLOV8, YOLOX
 from edge.vision.heads.yolo_maps import FASTESTDET, YOLO_FASTEST, YOLO_MAPS
 from edge.vision.prediction import Prediction
 
 HEADS: dict[type[Any], Head] = {
+    AnomalyHead: ANOMALY,
     ClassifyHead: CLASSIFY,
     DetrHead: DETR,
     DistanceHead: DISTANCES,
@@ -59,6 +66,9 @@ HEADS: dict[type[Any], Head] = {
     ListedHead: LISTED,
     RetinaFaceHead: RETINAFACE,
     ScrfdHead: SCRFD,
+    LabelMapHead: LABEL_MAP,
+    MemoryBankHead: MEMORY_BANK,
+    ReconstructionHead: RECONSTRUCTION,
     SegmentHead: SEGMENT,
     SsdHead: SSD,
     YoloFastestHead: YOLO_FASTEST,

@@ -29,7 +29,8 @@ _ONE = np.float32(1.0)
 class Context:
     """What decoding needs besides the outputs.
 
-    ``limits``: score threshold a label, float32 ``(C,)``; ``lowest`` is the lowest of them.
+    ``limits``: score threshold a label, float32 ``(C,)``; ``lowest`` is the lowest of them. ``blob`` is what went into
+    the model, for heads that need it; ``data`` are the arrays of the bundle's files that the head names.
     """
 
     geometry: Geometry
@@ -37,6 +38,8 @@ class Context:
     thresholds: Thresholds
     limits: NDArray[np.float32]
     mm_per_px: float | None = None
+    blob: NDArray[Any] | None = None
+    data: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     lowest: np.float32 = field(init=False)
 
     def __post_init__(self) -> None:
@@ -53,6 +56,13 @@ class Head:
 
     decode: Callable[[Any, Outputs, Context], Prediction]
     wants: Callable[[Any, Shapes, int], str]
+    maps: Callable[[Any, Outputs, Context], Floats] | None = None
+    """For conventions that are maps over the input: raw outputs to float32 ``(C, h, w)`` that can be averaged where
+    tiles of a large frame overlap."""
+    from_maps: Callable[[Any, Floats, Context], Prediction] | None = None
+    """And such maps to a prediction; ``decode`` is the one after the other."""
+    needs_input: bool = False
+    """``Context.blob`` is looked at."""
 
 
 def limits_of(labels: tuple[str, ...], thresholds: Thresholds) -> NDArray[np.float32]:
