@@ -49,14 +49,27 @@ class Finding(Struct, frozen=True, omit_defaults=True):
     zone: str | None = None
 
 
+class AnomalyScore(Struct, frozen=True):
+    """How unlike good parts a frame is, and from where on the model calls it anomalous; both in the model's own unit.
+    ``threshold`` is None where none is known.
+    """
+
+    score: float
+    threshold: float | None = None
+
+
 class Inference(Struct, frozen=True, omit_defaults=True):
-    """What came out of one frame: at most ``MAX_FINDINGS`` findings, highest score first, and what it cost."""
+    """What came out of one frame: at most ``MAX_FINDINGS`` findings, highest score first, and what it cost.
+
+    ``anomaly`` is there with models that say how unlike good parts the whole frame is; their findings are the regions.
+    """
 
     findings: tuple[Finding, ...]
     dropped: int = 0
     preprocess_ms: float = 0.0
     infer_ms: float = 0.0
     postprocess_ms: float = 0.0
+    anomaly: AnomalyScore | None = None
 
 
 class Reason(Struct, frozen=True, omit_defaults=True):

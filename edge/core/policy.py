@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol
 from msgspec import Meta, Struct
 
 from edge.core.settings import StopSettings
-from edge.domain import Decision, Finding, Inference, Reason, Verdict
+from edge.domain import AnomalyScore, Decision, Finding, Inference, Reason, Verdict
 
 _REMOTE: dict[str, Any] = {"remote": True}
 Share = Annotated[float, Meta(ge=0, le=1, extra=_REMOTE)]
@@ -52,8 +52,22 @@ class LabelRule(Struct, frozen=True, forbid_unknown_fields=True):
     zone: str | None = None
 
 
+class AnomalyRule(Struct, frozen=True, forbid_unknown_fields=True):
+    """When a frame is too unlike good parts, with models that give such a score.
+
+    At or above ``threshold``, in the model's own unit (left out: the one in the bundle), it gives ``verdict``. From so
+    much below it on, as a share of the threshold (``unsure_margin``), the part is unsure. Without any threshold every
+    part is unsure: a model that was never calibrated can tell no good part.
+    """
+
+    verdict: Literal["fail", "unsure", "ignore"] = "fail"
+    threshold: Annotated[float, Meta(ge=-1e9, le=1e9, extra=_REMOTE)] | None = None
+    unsure_margin: Share = 0.0
+
+
 class ThresholdOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """``[policy]``: a rule per label; ``other`` for labels without one (left out: they only inform).
+    """``[policy]``: a rule per label; ``other`` for labels without one (left out: they only inform); ``anomaly`` for
+    models that say how unlike good parts a frame is.
 
     A part fails when at least ``vote_k`` of its ``vote_n`` frames fail. After a fail, scores count from
     ``hysteresis`` lower, so that a borderline scene does not flicker.
@@ -61,6 +75,7 @@ class ThresholdOptions(Struct, frozen=True, forbid_unknown_fields=True):
 
     labels: dict[str, LabelRule] = {}
     other: LabelRule | None = None
+    anomaly: AnomalyRule = AnomalyRule()
     vote_k: Annotated[int, Meta(ge=1, le=32)] = 1
     vote_n: Annotated[int, Meta(ge=1, le=32)] = 1
     hysteresis: Annotated[float, Meta(ge=0, le=1)] = 0.0
@@ -94,6 +109,10 @@ class ThresholdPolicy:
             by_label.setdefault(finding.label, []).append(finding)
         failed: list[Reason] = []
         doubted: list[Reason] = []
+        if inference.anomaly is not None:
+            hard, soft = _anomalous(self._options.anomaly, inference.anomaly, ease)
+            (failed if self._options.anomaly.verdict == "fail" else doubted).extend(hard)
+            doubted.extend(soft)
         for label, findings in by_label.items():
             rule = self._options.labels.get(label, self._options.other)
             if rule is not None and rule.verdict != "ignore":
@@ -103,6 +122,26 @@ class ThresholdPolicy:
         if failed:
             return Verdict("fail", tuple(failed))
         return Verdict("unsure", tuple(doubted)) if doubted else Verdict("pass")
+
+
+def _anomalous(rule: AnomalyRule, seen: AnomalyScore, ease: float) -> tuple[list[Reason], list[Reason]]:
+    limit = seen.threshold if rule.threshold is None else rule.threshold
+    if rule.verdict == "ignore":
+        return [], []
+    if limit is None:
+        return [], [Reason("not_calibrated", "anomaly", _short(seen.score))]
+    # The unit is the model's own, so that hysteresis is a share of the threshold here.
+    eased = limit - ease * abs(limit)
+    if not seen.score < eased:  # so that a score that is no number fails, too
+        return [Reason("anomalous", "anomaly", _short(seen.score), _short(eased))], []
+    if seen.score >= eased - rule.unsure_margin * abs(limit):
+        return [], [Reason("near_limit", "anomaly", _short(seen.score), _short(eased))]
+    return [], []
+
+
+def _short(value: float) -> float:
+    """Six digits: a mean squared error may be 0.000213."""
+    return float(f"{value:.6g}")
 
 
 def _broken(label: str, rule: LabelRule, findings: list[Finding], ease: float) -> tuple[list[Reason], list[Reason]]:

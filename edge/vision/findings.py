@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from edge.domain import MAX_FINDINGS, Finding, Inference
+from edge.domain import MAX_FINDINGS, AnomalyScore, Finding, Inference
 from edge.vision.prediction import Prediction
 
 
@@ -40,13 +41,14 @@ def to_inference(prediction: Prediction, zones: Sequence[Zone] = ()) -> Inferenc
         zone_names(prediction.boxes[:n], zones),
         strict=True,
     )
-    timings = prediction.timings
+    timings, seen = prediction.timings, prediction.anomaly
     return Inference(
         tuple(Finding(label, score, tuple(box), area, mm2, zone) for label, score, box, area, mm2, zone in rows),
         dropped=prediction.dropped + len(prediction) - n,
         preprocess_ms=timings.preprocess_ms,
         infer_ms=timings.infer_ms,
         postprocess_ms=timings.postprocess_ms,
+        anomaly=None if seen is None else AnomalyScore(seen.score, None if seen.threshold == inf else seen.threshold),
     )
 
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core.policy import LabelRule, StopRule, ThresholdOptions, ThresholdPolicy
+from edge.core.policy import AnomalyRule, LabelRule, StopRule, ThresholdOptions, ThresholdPolicy
 from edge.core.settings import StopSettings
-from edge.domain import Finding, Inference
+from edge.domain import AnomalyScore, Finding, Inference
 
 
 def found(*findings: tuple[str, float], area_px: float = 100.0, area_mm2: float | None = None, zone: str | None = None):
@@ -86,3 +87,38 @@ def test_stop_rules():
         *[False] * 6,
         True,
     ]
+
+
+def unlike(score, threshold=None):
+    return Inference((), anomaly=AnomalyScore(score, threshold))
+
+
+@pytest.mark.parametrize(
+    ("rule", "score", "threshold", "decision", "why"),
+    [
+        (AnomalyRule(), 0.3, 0.4, "pass", None),
+        (AnomalyRule(), 0.4, 0.4, "fail", ("anomalous", 0.4, 0.4)),
+        (AnomalyRule(unsure_margin=0.25), 0.31, 0.4, "unsure", ("near_limit", 0.31, 0.4)),
+        (AnomalyRule(unsure_margin=0.25), 0.29, 0.4, "pass", None),
+        (AnomalyRule(verdict="unsure"), 0.5, 0.4, "unsure", ("anomalous", 0.5, 0.4)),
+        (AnomalyRule(verdict="ignore"), 0.5, 0.4, "pass", None),
+        (AnomalyRule(verdict="ignore"), 0.5, None, "pass", None),
+        (AnomalyRule(), 0.0001, None, "unsure", ("not_calibrated", 0.0001, 0.0)),
+        (AnomalyRule(), float("nan"), 0.4, "fail", None),
+        (AnomalyRule(threshold=2.5), 2.4, 0.1, "pass", None),
+        (AnomalyRule(threshold=-3.0, unsure_margin=0.5), -4.0, None, "unsure", ("near_limit", -4.0, -3.0)),
+        (AnomalyRule(), 0.000213456789, 0.0002, "fail", ("anomalous", 0.000213457, 0.0002)),
+    ],
+)
+def test_a_frame_unlike_good_parts(rule, score, threshold, decision, why):
+    verdict = ThresholdPolicy(ThresholdOptions(anomaly=rule)).judge([unlike(score, threshold)], "none")
+    assert verdict.decision == decision
+    if score == score:  # not of NaN, which equals nothing
+        assert [(r.rule, r.seen, r.limit) for r in verdict.reasons] == ([] if why is None else [why])
+
+
+def test_anomalies_vote_and_flicker_no_more_than_findings():
+    policy = ThresholdPolicy(ThresholdOptions(vote_k=2, vote_n=3, hysteresis=0.1))
+    frames = [unlike(5.0, 4.0), unlike(1.0, 4.0), unlike(3.8, 4.0)]
+    assert policy.judge(frames, "none").decision == "pass"
+    assert policy.judge(frames, "fail").decision == "fail"

@@ -243,3 +243,9 @@ def test_features_are_averaged_and_brought_to_one_resolution():
     assert cells[0, 0, 5] == cells[2, 2, 5] == 1 and cells[3, 3, 5] == 0 and (cells[:, :, 7] == 2).all()
     with pytest.raises(ModelError, match="does not fit"):
         distances_of(MemoryBankHead(), {"fine": fine}, {"bank": np.zeros((3, 5), np.float32)})
+
+
+@pytest.mark.parametrize("outputs", [{"s": np.array([np.nan])}, {"m": np.full((1, 1, 4, 4), np.inf)}])
+def test_numbers_that_are_not_finite_give_no_verdict(outputs):
+    with pytest.raises(ModelError, match="MODEL_NOT_FINITE"):
+        heads.decode(AnomalyHead(), outputs, context())

@@ -81,10 +81,12 @@ def judged(
         map_limit = limit if of_map or normalised else UNKNOWN
     frame = (geometry.frame_width_px, geometry.frame_height_px)
     labels = context.labels[:1] or (LABEL,)
+    if not (np.isfinite(0.0 if score is None else score) and (cells is None or np.isfinite(cells).all())):
+        # No score is below no number, so that a part would pass: better no verdict.
+        raise ModelError("MODEL_NOT_FINITE", "the model answers with numbers that are not finite")
     if cells is None:
         assert score is not None
         return Prediction("anomaly", labels, *frame, anomaly=Anomaly(score, limit), mm_per_px=context.mm_per_px)
-    cells = np.nan_to_num(cells, nan=0.0)
     top = float(inside_frame(cells, geometry).max())
     heat = as_share(over_frame(cells, geometry, _HEAT_MOST_PX), map_limit if map_limit != UNKNOWN else top / 2)
     regions = regions_of(

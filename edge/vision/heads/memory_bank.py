@@ -48,7 +48,7 @@ def nearest(rows: Floats, bank: Floats) -> Floats:
     cross = rows @ (bank.T * np.float32(-2))
     cross += np.square(bank).sum(axis=1)
     squares = cross.min(axis=1) + np.square(rows).sum(axis=1)
-    return np.maximum(squares, 0)
+    return np.asarray(np.maximum(squares, 0), np.float32)
 
 
 def cells_of(head: MemoryBankHead, outputs: Outputs) -> Floats:
