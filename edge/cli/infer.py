@@ -28,7 +28,11 @@ _SHOWN = 8
 def infer(
     model: Annotated[Path, typer.Argument(help="A bundle folder or an .onnx file.", metavar="MODEL")],
     inputs: Annotated[
-        list[Path], typer.Argument(help="Pictures, folders of pictures, videos.", metavar="IMAGE|FOLDER|VIDEO...")
+        list[Path],
+        typer.Argument(
+            help="Pictures, folders of pictures, videos; tables of samples (.csv, .jsonl, .npy) for series models.",
+            metavar="IMAGE|FOLDER|VIDEO|TABLE...",
+        ),
     ],
     save: Annotated[Path | None, typer.Option(help="Write overlay pictures into this folder.", metavar="DIR")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document: a list, one object an input.")] = False,
@@ -38,12 +42,16 @@ def infer(
     mm_per_px: Annotated[float | None, typer.Option(help="Size of a pixel of the frame, for areas in mm².")] = None,
     every: Annotated[int, typer.Option(help="Of a video, take every N-th frame.", min=1, metavar="N")] = 1,
 ) -> None:
-    """Run a model once on pictures or a video and say what it finds.
+    """Run a model once on pictures, a video or sensor samples and say what it finds.
 
     Exits 0 whatever is found. An input that cannot be read keeps its place, and the status is 3 at the end.
     """
     from edge.cli import media
+    from edge.cli.infer_series import infer_series, is_series
 
+    if is_series(model, inputs):
+        infer_series(model, inputs, json=json, min_score=min_score)
+        return
     if mm_per_px is not None and not mm_per_px > 0:
         raise typer.BadParameter("must be above 0", param_hint="--mm-per-px")
     media.quiet_decoders()

@@ -67,8 +67,10 @@ def _known_keys(data: Any, info: inspect.Type, locator: Locator, path: Path) -> 
             for member in (one for one in types if _holds(data, one)):
                 _known_keys(data, member, locator, path)
                 return
-        case inspect.StructType(fields=fields) if isinstance(data, dict):
+        case inspect.StructType(fields=fields, tag_field=tag) if isinstance(data, dict):
             known = {field.encode_name: field.type for field in fields}
+            if tag is not None:
+                known[tag] = inspect.StrType()
             for key, value in data.items():
                 if key not in known:
                     raise _unknown(key, list(known), locator, path)
@@ -84,7 +86,10 @@ def _known_keys(data: Any, info: inspect.Type, locator: Locator, path: Path) -> 
 
 
 def _holds(data: Any, info: inspect.Type) -> bool:
+    """Whether ``info`` is what ``data`` may be checked as; of tagged structs only the one that is named."""
     if isinstance(data, dict):
+        if isinstance(info, inspect.StructType) and info.tag_field is not None:
+            return bool(data.get(info.tag_field) == info.tag)
         return isinstance(info, inspect.StructType | inspect.DictType)
     return isinstance(data, list) and isinstance(info, inspect.ListType | inspect.VarTupleType)
 

@@ -16,6 +16,7 @@ from edge.models.guard import GuardLimits
 from edge.models.inputs import extra_inputs, picture_of
 from edge.models.predictor import Predictor
 from edge.models.runner import OnnxRunner
+from edge.models.series.manifest import takes_series
 from edge.vision import heads
 
 
@@ -31,6 +32,12 @@ def load(
     ``model`` is a bundle folder or an ``.onnx`` file. ``min_score`` overrides the bundle's thresholds. ``cache`` is
     where trial results are kept. Raises ModelError; see :mod:`edge.models.bundle`, ``guard`` and ``inspect``.
     """
+    if takes_series(Path(model)):
+        what, hint = (
+            f"{model} takes windows of samples, no pictures",
+            "it is for `jidoka infer` on tables, and [sensors]",
+        )
+        raise ModelError("MODEL_TAKES_SERIES", what, "", hint)
     return predictor_of(admit(read_any(Path(model)), cache=cache, limits=limits), min_score)
 
 

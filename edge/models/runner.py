@@ -17,7 +17,9 @@ class OnnxRunner:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-        options.log_severity_level = 3  # exporters' habits are warned about in hundreds of lines
+        options.log_severity_level = (
+            4  # warnings are of exporters' habits, by the hundred; errors come as exceptions as well
+        )
         try:
             self._session: Any = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the runtime's errors have no common base of their own

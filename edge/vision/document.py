@@ -11,7 +11,7 @@ from edge.vision.prediction import Anomaly, Prediction
 
 def to_document(source: str, prediction: Prediction, verdict: Verdict | None = None) -> dict[str, Any]:
     """``source``, ``verdict`` (None without a policy), ``reasons``, ``detections``, ``regions`` and ``classes`` (empty
-    unless the task's own), what else the task has (``texts``, ``codes``, ``anomaly``, ``keypoints``, ``values``), each
+    unless the task's own), what else the task has (``texts``, ``codes``, ``anomaly``, ``keypoints``, ``values``, ``steps``), each
     list sorted by score, and ``ms``. Pixels and areas have two decimals, scores four.
     """
     document: dict[str, Any] = {
@@ -54,6 +54,8 @@ def lists_of(prediction: Prediction) -> dict[str, Any]:
         lists["anomaly"] = _anomaly(prediction.anomaly)
     if prediction.values or task in {"series", "raw"}:
         lists["values"] = {name: round(value, 6) for name, value in prediction.values.items()}
+    if prediction.steps is not None:
+        lists["steps"] = [[round(number, 6) for number in step] for step in prediction.steps.tolist()]
     return lists
 
 

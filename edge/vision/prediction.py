@@ -61,6 +61,7 @@ class Prediction:
     upright thing's top left, in frame pixels. ``keypoints`` float32 ``(n, k, 3)``: x, y in frame pixels and score 0..1.
     ``texts`` and ``formats`` (of codes): one a row. ``values``: named numbers of the whole frame or window.
     ``nested``: with a cascade, one prediction a row, of what the next stage saw in it, in frame pixels.
+    ``steps`` float32 ``(T, k)``: with ``series``, scores or values of each step of the window, where the model has them.
     """
 
     task: Task
@@ -83,6 +84,7 @@ class Prediction:
     anomaly: Anomaly | None = None
     values: dict[str, float] = field(default_factory=dict)
     nested: tuple[Prediction, ...] = ()
+    steps: NDArray[np.float32] | None = None
     timings: Timings = _UNTIMED
 
     def __len__(self) -> int:

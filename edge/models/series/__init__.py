@@ -1,0 +1,1 @@
+"""Series models as things: their bundles, what is proposed for bare files, and running them."""

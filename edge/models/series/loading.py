@@ -1,0 +1,76 @@
+"""From what a user names to a series model that runs: a bundle folder or a bare ``.onnx`` file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge.errors import ModelError
+from edge.models import guard
+from edge.models.bundle import MAX_MODEL_BYTES, sha256_of
+from edge.models.files import read_bounded
+from edge.models.graph.read import read as read_graph
+from edge.models.runner import OnnxRunner
+from edge.models.series import manifest, propose
+from edge.models.series.manifest import SeriesBundle
+from edge.models.series.predictor import SeriesPredictor
+from edge.series.windows import Feed, feeds_of
+
+
+def load_series(
+    model: str | Path,
+    *,
+    min_score: float | None = None,
+    cache: Path | None = None,
+    limits: guard.GuardLimits | None = None,
+) -> SeriesPredictor:
+    """Load a series model, guarded. Raises ModelError; see :mod:`edge.models.series.manifest`, ``guard``."""
+    path = Path(model)
+    if path.is_dir():
+        found = manifest.read(path)
+        signature = guard.examine(found.onnx, found.sha256, cache=cache, limits=limits)
+    else:
+        onnx = read_bounded(path, MAX_MODEL_BYTES)
+        signature = guard.examine(onnx, sha256_of(onnx), cache=cache, limits=limits)
+        proposed, assumed = propose.propose(signature, read_graph(onnx), path.stem)
+        found = SeriesBundle(proposed, onnx, sha256_of(onnx), None, assumed)
+    runner = OnnxRunner(found.onnx)
+    predictor = SeriesPredictor(
+        found.manifest,
+        found.ref,
+        runner,
+        feeds=_feeds(found, signature),
+        output_names=runner.output_names,
+        assumed=found.assumed,
+    )
+    predictor.check()
+    return predictor if min_score is None else predictor.with_min_score(min_score)
+
+
+def _feeds(found: SeriesBundle, signature: guard.Signature) -> tuple[Feed, ...]:
+    """Raises ModelError MODEL_INPUT_UNFIT where manifest and model differ."""
+    try:
+        feeds = feeds_of(found.manifest.input, {one.name: _dtype(one) for one in signature.inputs})
+        for feed, tensor in zip(feeds, signature.inputs, strict=True):
+            _check_shape(found.manifest, feed, tensor)
+    except ValueError as error:
+        what = "the model cannot take what [input] gives"
+        raise ModelError("MODEL_INPUT_UNFIT", what, str(error), "correct model.toml") from error
+    return feeds
+
+
+def _check_shape(said: manifest.SeriesManifest, feed: Feed, tensor: guard.Tensor) -> None:
+    spec, c = said.input, len(feed.channels)
+    t = spec.window_n
+    wanted = {"tc": (1, t, c), "ct": (1, c, t)}.get(spec.layout, (1, t * c))
+    fits = len(wanted) == len(tensor.shape) and all(
+        dim in {None, want} for dim, want in zip(tensor.shape, wanted, strict=True)
+    )
+    if not fits:
+        dims = ", ".join("?" if dim is None else str(dim) for dim in tensor.shape)
+        raise ValueError(f"layout {spec.layout!r} gives {list(wanted)}, input {tensor.name!r} is [{dims}]")
+
+
+def _dtype(tensor: guard.Tensor) -> str:
+    if tensor.type not in propose.DTYPES:
+        raise ValueError(f"its input {tensor.name!r} is {tensor.type}")
+    return propose.DTYPES[tensor.type]

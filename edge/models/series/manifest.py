@@ -1,0 +1,131 @@
+"""A bundle whose input is windows of samples: the same folder as a picture's (:mod:`edge.models.bundle`), with
+``task = "series"`` (or ``raw``) and an ``[input]`` of channels::
+
+    [model]
+    name = "bearing"
+    task = "series"
+    labels = ["normal", "inner", "ball", "outer"]
+
+    [input]
+    window_n = 1024
+    stride_n = 512
+    rate_hz = 12000.0
+    layout = "ct"
+    channels = [{ name = "drive_end", unit = "g", std = 0.31 }]
+
+    [output]
+    head = "class"                    # class | value | score | reconstruction | raw
+    activation = "softmax"
+
+``[files]`` may be left out in a bundle that is written by hand; where it is there, every file must be the listed one.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from edge.config.check import checked, parse_toml
+from edge.domain import ModelRef
+from edge.errors import ConfigError, ModelError
+from edge.models import bundle
+from edge.models.bundle import About, Sha256
+from edge.models.files import read_bounded
+from edge.models.toml import dump_toml
+from edge.series.conventions import SeriesClassHead, SeriesHead, SeriesRawHead
+from edge.series.spec import SeriesInput
+from edge.vision.spec import Thresholds
+
+
+class SeriesManifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The content of ``model.toml``."""
+
+    schema: Annotated[int, Meta(ge=1, le=bundle.SCHEMA)] = bundle.SCHEMA
+    model: About
+    input: SeriesInput
+    output: SeriesHead
+    thresholds: Thresholds = Thresholds()
+    metrics: dict[str, float] = {}
+    files: Annotated[dict[str, Sha256], Meta(max_length=bundle.MAX_FILES)] = {}
+
+    def __post_init__(self) -> None:
+        wanted = "raw" if isinstance(self.output, SeriesRawHead) else "series"
+        if self.model.task != wanted:
+            raise ValueError(f"this head gives task {wanted!r}, [model] says {self.model.task!r}")
+        if isinstance(self.output, SeriesClassHead) and not self.model.labels:
+            raise ValueError("[model] names no labels; head 'class' needs them")
+        unknown = set(self.thresholds.labels) - set(self.model.labels)
+        if unknown:
+            raise ValueError(f"[thresholds] names unknown labels: {', '.join(sorted(unknown))}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeriesBundle:
+    """A manifest with the very bytes it was checked against. ``assumed``: what a bare file did not tell."""
+
+    manifest: SeriesManifest
+    onnx: bytes
+    sha256: str
+    folder: Path | None = None
+    assumed: tuple[str, ...] = ()
+
+    @property
+    def ref(self) -> ModelRef:
+        """Which model this is, for every verdict it takes part in."""
+        return ModelRef(self.manifest.model.name, self.manifest.model.version, self.sha256)
+
+
+def takes_series(path: Path) -> bool:
+    """True for a bundle folder whose manifest gives channels. Never raises: whoever reads it says what is wrong."""
+    try:
+        data = read_bounded(path / bundle.MANIFEST_FILE, bundle.MAX_MANIFEST_BYTES)
+        document = tomllib.loads(data.decode())
+    except (ModelError, ValueError, RecursionError):
+        return False
+    given, about = document.get("input"), document.get("model")
+    if isinstance(about, dict) and about.get("task") == "series":
+        return True
+    return isinstance(given, dict) and "channels" in given
+
+
+def parse(data: bytes, name: str) -> SeriesManifest:
+    """Decode and check. Raises ModelError MODEL_MANIFEST_INVALID naming the line and the key."""
+    try:
+        document, locator = parse_toml(data, name)
+        return checked(document, SeriesManifest, locator)
+    except ConfigError as error:
+        hint = error.hint or "see the guide on series"
+        raise ModelError("MODEL_MANIFEST_INVALID", error.what, error.why, hint) from error
+
+
+def read(folder: Path) -> SeriesBundle:
+    """Read a bundle and check every file it lists. Raises ModelError as :func:`edge.models.bundle.read`."""
+    file = folder / bundle.MANIFEST_FILE
+    manifest = parse(read_bounded(file, bundle.MAX_MANIFEST_BYTES), str(file))
+    onnx = read_bounded(folder / bundle.MODEL_FILE, bundle.MAX_MODEL_BYTES)
+    digest = bundle.sha256_of(onnx)
+    for name, listed in manifest.files.items():
+        path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()):
+            why = f"[files] names {name!r}, which is outside the bundle"
+            raise ModelError("MODEL_MANIFEST_INVALID", f"{file} is not a valid manifest", why)
+        data_sha = digest if name == bundle.MODEL_FILE else bundle.sha256_of(read_bounded(path, bundle.MAX_FILE_BYTES))
+        if data_sha != listed:
+            what = f"{path} is not the file that {bundle.MANIFEST_FILE} lists"
+            raise ModelError("MODEL_CHECKSUM", what, "its sha256 differs", "copy the bundle again, or write it anew")
+    return SeriesBundle(manifest, onnx, digest, folder)
+
+
+def write(folder: Path, manifest: SeriesManifest, onnx: bytes) -> SeriesBundle:
+    """Make a bundle folder; return it as read back. ``manifest.files`` is computed here."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / bundle.MODEL_FILE).write_bytes(onnx)
+    complete = msgspec.structs.replace(manifest, files={bundle.MODEL_FILE: bundle.sha256_of(onnx)})
+    document = msgspec.to_builtins(complete)
+    (folder / bundle.MANIFEST_FILE).write_text(dump_toml(document), encoding="utf-8")
+    return read(folder)
