@@ -98,7 +98,7 @@ def _absent(table: Table, wanted: str, name: str) -> InputError:
         one for one in table.names if one.lower() == wanted.lower()
     ]
     known = ", ".join(map(repr, table.names[:12])) + (" …" if len(table.names) > 12 else "")  # noqa: PLR2004  (a line)
-    hint = f"did you mean {near[0]!r}?" if near else f"it has {known}"
+    hint = f"{near[0]!r} looks like it: rename it, or name it in column" if near else f"it has {known}"
     what = f"{name} has no column {wanted!r}" if table.named else f"{name} has {len(table.names)} columns and no header"
     return InputError("SERIES_CHANNEL_ABSENT", what, "the model needs it" if table.named else f"no {wanted!r}", hint)
 

@@ -77,7 +77,7 @@ def test_bad_tables_keep_their_places_in_one_line_each(jidoka, mean, tmp_path):
     found = json.loads(done.stdout)
     assert [one["error"]["code"] for one in found if "error" in one] == codes
     assert [one["values"] for one in found if "error" not in one] == [{"mean": 4.5}, {"mean": 1.5}]
-    assert "did you mean 'temp'" in done.stderr
+    assert "'tmep' looks like it" in done.stderr
 
 
 def test_pictures_and_samples_are_not_mixed_up(jidoka, mean, tmp_path):
