@@ -33,11 +33,8 @@ def load(
     where trial results are kept. Raises ModelError; see :mod:`edge.models.bundle`, ``guard`` and ``inspect``.
     """
     if takes_series(Path(model)):
-        what, hint = (
-            f"{model} takes windows of samples, no pictures",
-            "it is for `jidoka infer` on tables, and [sensors]",
-        )
-        raise ModelError("MODEL_TAKES_SERIES", what, "", hint)
+        hint = "it is for `jidoka infer` on tables, and for [sensors]"
+        raise ModelError("MODEL_TAKES_SERIES", f"{model} takes windows of samples, no pictures", "", hint)
     return predictor_of(admit(read_any(Path(model)), cache=cache, limits=limits), min_score)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +77,7 @@ def _find(names: tuple[str, ...], channel: Channel) -> str | None:
 def _resolve(table: Table, channel: Channel, name: str) -> str:
     column = _find(table.names, channel)
     if column is None:
-        raise _absent(table, channel.column or channel.name, name)
+        _absent(table, channel.column or channel.name, name)
     unit = header_unit(column)[1]
     if channel.unit and unit and unit != channel.unit:
         why = f"it is in {unit}, the model wants {channel.unit}"
@@ -89,18 +89,20 @@ def _resolve(table: Table, channel: Channel, name: str) -> str:
 
 def _named(table: Table, column: str, name: str) -> str:
     if column not in table.names:
-        raise _absent(table, column, name)
+        _absent(table, column, name)
     return column
 
 
-def _absent(table: Table, wanted: str, name: str) -> InputError:
+def _absent(table: Table, wanted: str, name: str) -> NoReturn:
     near = difflib.get_close_matches(wanted, table.names, n=1) or [
         one for one in table.names if one.lower() == wanted.lower()
     ]
     known = ", ".join(map(repr, table.names[:12])) + (" …" if len(table.names) > 12 else "")  # noqa: PLR2004  (a line)
     hint = f"{near[0]!r} looks like it: rename it, or name it in column" if near else f"it has {known}"
-    what = f"{name} has no column {wanted!r}" if table.named else f"{name} has {len(table.names)} columns and no header"
-    return InputError("SERIES_CHANNEL_ABSENT", what, "the model needs it" if table.named else f"no {wanted!r}", hint)
+    if not table.named:
+        what = f"{name} has {len(table.names)} columns and no header"
+        raise InputError("SERIES_CHANNEL_ABSENT", what, f"none is {wanted!r}", hint)
+    raise InputError("SERIES_CHANNEL_ABSENT", f"{name} has no column {wanted!r}", "the model needs it", hint)
 
 
 def _numbers(column: Column, channel: Channel, header: str, name: str) -> NDArray[np.float64]:
@@ -112,13 +114,21 @@ def _numbers(column: Column, channel: Channel, header: str, name: str) -> NDArra
         if (codes < 0).any():
             row = int(np.argmax(codes < 0))
             hint = f"it knows {', '.join(channel.categories[:12])}"
-            what = f"{name}: column {header!r} holds {str(texts[row])[:40]!r} in sample {row}"
-            raise InputError("SERIES_CATEGORY_UNKNOWN", what, "the model does not know that category", hint)
+            raise InputError(
+                "SERIES_CATEGORY_UNKNOWN",
+                f"{name}: column {header!r} holds {str(texts[row])[:40]!r} in sample {row}",
+                "the model does not know that category",
+                hint,
+            )
         return codes
     if column.dtype == object:
         row = next(i for i, cell in enumerate(column) if not _is_float(cell))
-        what = f"{name}: column {header!r} holds {str(column[row])[:40]!r} in sample {row}"
-        raise InputError("SERIES_NOT_A_NUMBER", what, "numbers are needed", "leave the cell empty where there is none")
+        raise InputError(
+            "SERIES_NOT_A_NUMBER",
+            f"{name}: column {header!r} holds {str(column[row])[:40]!r} in sample {row}",
+            "numbers are needed",
+            "leave the cell empty where there is none",
+        )
     values = np.asarray(column, np.float64)
     return np.where(np.isfinite(values), values, np.nan)
 
@@ -144,8 +154,9 @@ def _times(column: Column, header: str, name: str) -> NDArray[np.float64]:
         try:
             stamps = np.array([str(cell).strip().removesuffix("Z") for cell in column], "datetime64[us]")
         except ValueError as error:
-            what = f"{name}: column {header!r} is no time"
-            raise InputError("SERIES_TIME_UNFIT", what, str(error), "seconds or ISO 8601 are read") from error
+            raise InputError(
+                "SERIES_TIME_UNFIT", f"{name}: column {header!r} is no time", str(error), "seconds or ISO 8601 are read"
+            ) from error
         times = stamps.astype(np.int64) / 1e6
     else:
         times = np.asarray(column, np.float64)
@@ -181,8 +192,12 @@ def _one_grid(
     steps = np.diff(times)
     if (steps <= 0).any():
         row = int(np.argmax(steps <= 0)) + 1
-        what = f"{name}: the time of sample {row} is not after the one before"
-        raise InputError("SERIES_TIME_UNFIT", what, "", "sort the samples, and keep each once")
+        raise InputError(
+            "SERIES_TIME_UNFIT",
+            f"{name}: the time of sample {row} is not after the one before",
+            "",
+            "sort the samples, and keep each once",
+        )
     wanted_s = 1.0 / spec.rate_hz
     usual_s = float(np.median(steps))
     n = int(np.floor((times[-1] - times[0]) * spec.rate_hz + 0.5)) + 1

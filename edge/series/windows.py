@@ -88,10 +88,14 @@ def check_whole(window: NDArray[np.float64], spec: SeriesInput, first: int = 0) 
     missing = np.isnan(window)
     if missing.any():
         row, c = (int(i[0]) for i in np.nonzero(missing))
-        what = f"channel {spec.channels[c].name!r} has no value in sample {first + row}"
         more = int(missing.any(axis=1).sum())
         hint = 'gaps = "hold" or "linear" in [input] closes short ones' if spec.gaps == "refuse" else ""
-        raise InputError("SERIES_GAP", what, f"{more} of the window's {len(window)} samples are not whole", hint)
+        raise InputError(
+            "SERIES_GAP",
+            f"channel {spec.channels[c].name!r} has no value in sample {first + row}",
+            f"{more} of the window's {len(window)} samples are not whole",
+            hint,
+        )
 
 
 def too_short(n: int, spec: SeriesInput) -> InputError:
