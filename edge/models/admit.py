@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edge.config.agent import ModelConfig
 from edge.errors import ModelError
-from edge.models import bundle, guard, inspect
+from edge.models import bundle, contract, guard
 from edge.vision.conventions import outputs_named
 
 MB = 1024 * 1024
@@ -39,7 +39,7 @@ def admit(
     signature = guard.examine(
         what.onnx, what.sha256, size_px=(spec.width_px, spec.height_px), cache=cache, limits=limits
     )
-    inspect.check_manifest(what.manifest, signature)
+    contract.check_manifest(what.manifest, signature)
     names = [o.name for o in signature.outputs]
     for output in sorted(outputs_named(what.manifest.output) - {*names}):
         raise ModelError("MODEL_OUTPUT_UNFIT", f"the model has no output {output!r}", f"it has {', '.join(names)}")
@@ -52,10 +52,17 @@ def limits_of(model: ModelConfig) -> guard.GuardLimits:
 
 
 def _bare(file: bundle.BareFile, cache: Path | None, limits: guard.GuardLimits | None) -> Admitted:
-    signature = guard.examine(file.onnx, file.sha256, cache=cache, limits=limits)
-    size_px = inspect.metadata_size_px(signature.metadata)
-    if size_px and signature.probe_shape and signature.probe_shape[2:] != (size_px[1], size_px[0]):
-        # Free dimensions: the size it was trained with is in its metadata.
-        signature = guard.examine(file.onnx, file.sha256, size_px=size_px, cache=cache, limits=limits)
-    proposal = inspect.propose(signature, file.name)
-    return Admitted(bundle.Bundle(proposal.manifest, file.onnx, file.sha256), signature, proposal.assumed)
+    # Only bare files need the rules, and these need arrays: a daemon with a bundle starts without them.
+    from edge.models.inspect.bare import examine
+
+    found = examine(file, cache=cache, limits=limits)
+    manifest = found.proposal.manifest
+    if manifest.model.task == "raw":
+        seen = "; ".join(contract.describe(t) for t in (*found.facts.signature.inputs, *found.facts.outputs)[:8])
+        raise ModelError(
+            "MODEL_HEAD_UNKNOWN",
+            "cannot tell what the model's output means",
+            f"seen: {seen}",
+            "put it in a bundle whose model.toml says so: `jidoka model pack` makes a first one",
+        )
+    return Admitted(bundle.Bundle(manifest, file.onnx, file.sha256), found.facts.signature, found.proposal.assumed)

@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edge.errors import ModelError
-from edge.models import golden, inspect
+from edge.models import contract, golden
 from edge.models.admit import Admitted, admit
 from edge.models.bundle import Bundle, read_any
 from edge.models.guard import GuardLimits
@@ -54,7 +54,7 @@ def predictor_of(admitted: Admitted, min_score: float | None = None, runner: Onn
         runner,
         input_name=picture_of(admitted.signature, manifest.input).name,
         output_names=runner.output_names,
-        dtype=inspect.dtype_of(admitted.signature),
+        dtype=contract.dtype_of(admitted.signature),
         assumed=admitted.assumed,
         extra=extra_inputs(admitted.signature, manifest.input),
         data=_data_of(found),

@@ -7,7 +7,32 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def lean(value: Any) -> Any:
+    """A struct as a nested dictionary without what is as by default: what a person would write by hand."""
+    if not isinstance(value, msgspec.Struct):
+        return msgspec.to_builtins(value)
+    found: dict[str, Any] = {}
+    config = value.__struct_config__
+    if config.tag_field is not None:
+        found[config.tag_field] = config.tag
+    for field in msgspec.structs.fields(value):
+        inner = getattr(value, field.name)
+        if field.default is not msgspec.NODEFAULT and inner == field.default:
+            continue
+        if field.default_factory is not msgspec.NODEFAULT and inner == field.default_factory():
+            continue
+        if isinstance(inner, tuple | list):
+            found[field.encode_name] = [lean(one) for one in inner]
+        elif isinstance(inner, dict):
+            found[field.encode_name] = {key: lean(one) for key, one in inner.items()}
+        else:
+            found[field.encode_name] = lean(inner)
+    return found
 
 
 def dump_toml(document: dict[str, Any]) -> str:

@@ -221,19 +221,3 @@ def test_bottles_in_a_video_are_counted(shared_data, cache):
             counted[number] = predict(image).names.count("bottle")
     capture.release()
     assert counted == wanted
-
-
-@pytest.mark.parametrize(
-    ("name", "code"),
-    [
-        ("yolox_nano.onnx", "MODEL_HEAD_UNKNOWN"),
-        ("fastestdet.onnx", "MODEL_HEAD_UNKNOWN"),
-        ("casting_ae.onnx", "MODEL_HEAD_UNKNOWN"),
-        ("ultraface.onnx", "MODEL_HEAD_UNKNOWN"),
-        ("deeplab.onnx", "MODEL_INPUT_UNFIT"),
-    ],
-)
-def test_models_of_others_that_need_a_bundle_say_so(shared_data, cache, name, code):
-    with pytest.raises(ModelError) as caught:
-        load(shared_data / "models" / name, cache=cache)
-    assert caught.value.code == code

@@ -19,7 +19,7 @@ from edge.vision.conventions.shapes import (
     YoloSegHead,
     YuNetHead,
 )
-from edge.vision.conventions.whole import ClassifyHead
+from edge.vision.conventions.whole import ClassifyHead, RawHead
 from edge.vision.conventions.yolo import End2EndHead, YoloV5Head, YoloV8Head, YoloXHead
 from edge.vision.conventions.yolo_maps import DistanceHead, FastestDetHead, YoloFastestHead, YoloMapsHead
 from edge.vision.spec import Task
@@ -44,6 +44,7 @@ HeadSpec = (
     | ScrfdHead
     | RetinaFaceHead
     | ClassifyHead
+    | RawHead
     | SegmentHead
     | LabelMapHead
     | AnomalyHead
@@ -62,6 +63,7 @@ HEAD_TASK: dict[type[Any], Task] = {
     LabelMapHead: "segment",
     ListedHead: "detect",
     MemoryBankHead: "anomaly",
+    RawHead: "raw",
     ReconstructionHead: "anomaly",
     RetinaFaceHead: "keypoints",
     ScrfdHead: "keypoints",
@@ -103,6 +105,7 @@ __all__ = [
     "LabelMapHead",
     "ListedHead",
     "MemoryBankHead",
+    "RawHead",
     "ReconstructionHead",
     "RetinaFaceHead",
     "ScrfdHead",

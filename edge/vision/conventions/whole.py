@@ -12,3 +12,11 @@ class ClassifyHead(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     output: str = ""
     activation: Activation = "softmax"
+
+
+class RawHead(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="head", tag="raw"):
+    """Outputs as they are, for plug-ins and for what nobody recognises. Those of at most 64 numbers become values
+    called ``output[i]`` (one number: ``output``), larger ones ``output.min``, ``.mean`` and ``.max``; by default all.
+    """
+
+    outputs: tuple[str, ...] = ()

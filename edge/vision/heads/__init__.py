@@ -24,6 +24,7 @@ from edge.vision.conventions import (
     LabelMapHead,
     ListedHead,
     MemoryBankHead,
+    RawHead,
     ReconstructionHead,
     RetinaFaceHead,
     ScrfdHead,
@@ -48,6 +49,7 @@ from edge.vision.heads.instances import YOLO_SEG
 from edge.vision.heads.lists import DETR, SSD
 from edge.vision.heads.memory_bank import MEMORY_BANK
 from edge.vision.heads.points import RETINAFACE, SCRFD, YOLO_POSE, YUNET
+from edge.vision.heads.raw import RAW
 from edge.vision.heads.rotated import YOLO_OBB
 from edge.vision.heads.segment import LABEL_MAP, SEGMENT
 from edge.vision.heads.unread import UNREAD
@@ -69,6 +71,7 @@ HEADS: dict[type[Any], Head] = {
     LabelMapHead: LABEL_MAP,
     MemoryBankHead: MEMORY_BANK,
     ReconstructionHead: RECONSTRUCTION,
+    RawHead: RAW,
     SegmentHead: SEGMENT,
     SsdHead: SSD,
     YoloFastestHead: YOLO_FASTEST,
