@@ -53,7 +53,7 @@ class Context:
     lowest: np.float32 = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "lowest", self.limits.min())
+        object.__setattr__(self, "lowest", np.min(self.limits))
 
 
 def limits_of(labels: tuple[str, ...], thresholds: Thresholds) -> NDArray[np.float32]:
