@@ -5,7 +5,7 @@ demo:  ## a whole inspection line for about a minute, and out/demo/report.html
 	tools/with-venv all jidoka demo --out out/demo
 
 test:  ## every test
-	tools/with-venv dev pytest
+	tools/with-venv dev tools/test
 
 lint:  ## ruff, mypy, import contracts
 	tools/with-venv dev tools/lint

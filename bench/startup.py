@@ -74,11 +74,14 @@ def memory(made: material.Material, folder: Path, minutes: float) -> list[Row]:
     cache = folder / "cache"
     with Broker() as broker:
         settings = material.settings(made, folder / "linked", rate_hz=10, port=broker.port, policy="probe")
-        with procs.bare("first", made, 10) as bare, procs.daemon(settings, cache) as agent:
+        with procs.bare("first", made, 10) as bare:
             bare.first_s()
+            time.sleep(SETTLE_S)
+            theirs = bare.rss_mb()
+        with procs.daemon(settings, cache) as agent:
             agent.first_s()
             time.sleep(SETTLE_S)
-            theirs, ours = bare.rss_mb(), agent.rss_mb()
+            ours = agent.rss_mb()
             broker.kill()
             time.sleep(SETTLE_S)
             start_mb, end_mb = agent.rss_mb(), watch(agent, minutes)

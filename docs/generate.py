@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +209,12 @@ def _message(row: Row) -> dict[str, Any]:
 
 
 def _plain(schemas: dict[str, Any]) -> dict[str, Any]:
-    """In msgpack a picture is raw bytes; JSON Schema can only say base64."""
+    """In msgpack a picture is raw bytes; JSON Schema can only say base64. Docstrings lose the indent that Python keeps
+    up to 3.12, so that every Python writes the same.
+    """
+    for schema in schemas.values():
+        if "description" in schema:
+            schema["description"] = cleandoc(schema["description"])
     jpeg = schemas[Evidence.__name__]["properties"]["jpeg"]
     schemas[Evidence.__name__]["properties"]["jpeg"] = {**jpeg, "description": "msgpack bin: the JPEG itself"}
     return schemas

@@ -140,6 +140,9 @@ def _try(onnx: bytes, size_px: tuple[int, int], limits: GuardLimits) -> Signatur
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=empty,
+            # A copy: another thread that sets a variable just then (importing OpenCV does) moves the array of them away
+            # from under an exec that reads it, which fails with EFAULT. One cold start in a hundred met that.
+            env=os.environ.copy(),
             start_new_session=True,  # so that everything it may have started ends with it
         ) as child,
     ):

@@ -65,9 +65,6 @@ def run_agent(file: Path, *, forget_remote: bool, note: Callable[[str], None]) -
     except KeyboardInterrupt:
         status = Exit.INTERRUPTED
         raise
-    except SystemExit:  # SIGTERM before there was anything to close
-        status = Exit.OK
-        raise
     finally:
         _leave_hanging(status, set(threading.enumerate()) - before)
     return status
@@ -89,7 +86,7 @@ def _run(read: Read, *, forget_remote: bool, note: Callable[[str], None]) -> int
     from edge.shell.logs import make_logger
 
     models = load_models(loaded, early)
-    # Until here a signal unwinds us, wherever we are; from here on there is something to close in good order.
+    # Until here a signal ends us at once; from here on there is something to close in good order.
     signals = Signals()
     try:
         log = make_logger()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,27 @@ def test_a_truncated_model(tmp_path, cache):
     path = graphs.constant(tmp_path / "m.onnx", np.zeros((1, 1000)))
     path.write_bytes(path.read_bytes()[:2000])
     assert refusal(path, cache).code == "MODEL_UNREADABLE"
+
+
+def test_variables_that_are_set_meanwhile_do_not_matter(tmp_path):
+    """As importing OpenCV does on another thread while a daemon starts."""
+    path = graphs.brightest_channel(tmp_path / "m.onnx")
+    ended = threading.Event()
+
+    def set_many() -> None:
+        while not ended.is_set():
+            for change in (lambda name: os.putenv(name, "x" * 100), os.unsetenv):
+                for n in range(500):
+                    change(f"JIDOKA_TEST_{n}")
+
+    busy = threading.Thread(target=set_many)
+    busy.start()
+    try:
+        for n in range(5):
+            assert examine(path, tmp_path / f"cache-{n}").finite is True
+    finally:
+        ended.set()
+        busy.join()
 
 
 def test_an_endless_loop_is_stopped(tmp_path, cache):
