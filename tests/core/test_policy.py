@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -113,7 +115,7 @@ def unlike(score, threshold=None):
 def test_a_frame_unlike_good_parts(rule, score, threshold, decision, why):
     verdict = ThresholdPolicy(ThresholdOptions(anomaly=rule)).judge([unlike(score, threshold)], "none")
     assert verdict.decision == decision
-    if score == score:  # not of NaN, which equals nothing
+    if not math.isnan(score):
         assert [(r.rule, r.seen, r.limit) for r in verdict.reasons] == ([] if why is None else [why])
 
 
