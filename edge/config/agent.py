@@ -60,6 +60,20 @@ class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True):
     max_memory_mb: Annotated[int, Meta(ge=64, le=65536)] = 4096
 
 
+class GuardConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a model may be before it is let run here (see the guide on what is refused). ``operators`` are allowed
+    besides the usual ones: ``Op``, ``domain:Op`` or ``domain:*``; ``cpu_s`` is of the trial, 0 goes by the model's size;
+    ``max_trips`` is of loops, 0 lets them turn for ever.
+    """
+
+    operators: Annotated[tuple[Annotated[str, Meta(max_length=256)], ...], Meta(max_length=256)] = ()
+    max_nodes: Annotated[int, Meta(ge=1, le=100_000)] = 20_000
+    max_if_depth: Annotated[int, Meta(ge=0, le=16)] = 4
+    max_trips: Annotated[int, Meta(ge=0)] = 100_000
+    cpu_s: Annotated[int, Meta(ge=0, le=3600)] = 0
+    liveness: bool = True
+
+
 class RecipeConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """What one part type needs; what is left out is as for every part. ``part_type`` is the PLC's recipe number."""
 
@@ -148,6 +162,7 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
     agent: Identity
     sources: dict[Id, SourceConfig]
     model: ModelConfig
+    guard: GuardConfig = GuardConfig()
     devices: dict[Id, DeviceConfig] = {}
     policy: dict[str, Any] = {}
     recipes: dict[Id, RecipeConfig] = {}

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.config.agent import ModelConfig
+from edge.config.agent import GuardConfig, ModelConfig
 from edge.errors import ModelError
 from edge.models import bundle, contract, guard
+from edge.models.graph.limits import GraphPolicy
 from edge.vision.conventions import outputs_named
 
 MB = 1024 * 1024
@@ -27,17 +28,27 @@ class Admitted:
 
 
 def admit(
-    what: bundle.Bundle | bundle.BareFile, *, cache: Path | None = None, limits: guard.GuardLimits | None = None
+    what: bundle.Bundle | bundle.BareFile,
+    *,
+    cache: Path | None = None,
+    limits: guard.GuardLimits | None = None,
+    fresh: bool = False,
 ) -> Admitted:
     """Try a model in a child process, unless its result is known, and hold it against its manifest.
 
     Raises ModelError; see :mod:`edge.models.guard` and ``inspect``.
     """
     if isinstance(what, bundle.BareFile):
-        return _bare(what, cache, limits)
+        return _bare(what, cache, limits, fresh=fresh)
     spec = what.manifest.input
     signature = guard.examine(
-        what.onnx, what.sha256, size_px=(spec.width_px, spec.height_px), cache=cache, limits=limits
+        what.onnx,
+        what.sha256,
+        external=what.external,
+        size_px=(spec.width_px, spec.height_px),
+        cache=cache,
+        limits=limits,
+        fresh=fresh,
     )
     contract.check_manifest(what.manifest, signature)
     names = [o.name for o in signature.outputs]
@@ -46,16 +57,24 @@ def admit(
     return Admitted(what, signature)
 
 
-def limits_of(model: ModelConfig) -> guard.GuardLimits:
-    """What a settings file says of the trial's limits."""
-    return guard.GuardLimits(memory_bytes=model.max_memory_mb * MB)
+def limits_of(model: ModelConfig, settings: GuardConfig) -> guard.GuardLimits:
+    """What a settings file says of the guard's limits."""
+    policy = GraphPolicy(
+        operators=settings.operators,
+        max_nodes=settings.max_nodes,
+        max_if_depth=settings.max_if_depth,
+        max_trips=settings.max_trips,
+    )
+    return guard.GuardLimits(model.max_memory_mb * MB, settings.cpu_s, policy=policy, liveness=settings.liveness)
 
 
-def _bare(file: bundle.BareFile, cache: Path | None, limits: guard.GuardLimits | None) -> Admitted:
+def _bare(
+    file: bundle.BareFile, cache: Path | None, limits: guard.GuardLimits | None, *, fresh: bool = False
+) -> Admitted:
     # Only bare files need the rules, and these need arrays: a daemon with a bundle starts without them.
     from edge.models.inspect.bare import examine
 
-    found = examine(file, cache=cache, limits=limits)
+    found = examine(file, cache=cache, limits=limits, fresh=fresh)
     manifest = found.proposal.manifest
     if manifest.model.task == "raw":
         seen = "; ".join(contract.describe(t) for t in (*found.facts.signature.inputs, *found.facts.outputs)[:8])
@@ -65,4 +84,5 @@ def _bare(file: bundle.BareFile, cache: Path | None, limits: guard.GuardLimits |
             f"seen: {seen}",
             "put it in a bundle whose model.toml says so: `jidoka model pack` makes a first one",
         )
-    return Admitted(bundle.Bundle(manifest, file.onnx, file.sha256), found.facts.signature, found.proposal.assumed)
+    made = bundle.Bundle(manifest, file.onnx, file.sha256, external=file.external)
+    return Admitted(made, found.facts.signature, found.proposal.assumed)

@@ -3,7 +3,7 @@
 ::
 
     my-model/
-      model.onnx         the graph with its weights (no external data)
+      model.onnx         the graph with its weights; external data beside it, as the graph names it
       model.toml         the manifest below
       golden/            optional: pictures and the raw outputs they must give
       MODEL_CARD.md      optional, as any other file; every file is listed under [files]
@@ -70,6 +70,7 @@ from msgspec import Meta, Struct
 
 from edge.domain import ID_PATTERN, ModelRef
 from edge.errors import ModelError
+from edge.models import external
 from edge.models.files import read_bounded
 from edge.models.toml import dump_toml
 from edge.vision.conventions import HEAD_TASK, HeadSpec, files_of
@@ -158,6 +159,8 @@ class Bundle:
     golden_files: dict[str, bytes] = field(default_factory=dict)
     data_files: dict[str, bytes] = field(default_factory=dict)
     """What the head needs besides the model."""
+    external: dict[str, bytes] = field(default_factory=dict)
+    """Weights that lie in files beside the model, by location."""
 
     @property
     def ref(self) -> ModelRef:
@@ -172,6 +175,7 @@ class BareFile:
     name: str
     onnx: bytes
     sha256: str
+    external: dict[str, bytes] = field(default_factory=dict)
 
 
 def read_any(path: Path) -> Bundle | BareFile:
@@ -181,7 +185,8 @@ def read_any(path: Path) -> Bundle | BareFile:
     onnx = read_bounded(path, MAX_MODEL_BYTES)
     if not onnx:
         raise ModelError("MODEL_UNREADABLE", f"{path} is empty", "", "export or copy it again")
-    return BareFile(path.stem, onnx, sha256_of(onnx))
+    files = external.read_beside(onnx, path)
+    return BareFile(path.stem, onnx, external.identity(sha256_of(onnx), files), files)
 
 
 def sha256_of(data: bytes) -> str:
@@ -206,11 +211,15 @@ def read(folder: Path) -> Bundle:
     onnx = read_bounded(folder / MODEL_FILE, MAX_MODEL_BYTES)
     if MODEL_FILE not in manifest.files:
         raise _invalid(str(folder / MANIFEST_FILE), f'[files] does not list "{MODEL_FILE}"')
+    beside = external.read_beside(onnx, folder / MODEL_FILE)
     golden_names = {name for golden in manifest.golden for name in (golden.image, golden.outputs)}
     data_names = set(files_of(manifest.output))
     kept: dict[str, bytes] = {}
     for name, digest in manifest.files.items():
-        data = onnx if name == MODEL_FILE else read_bounded(_inside(folder, name), MAX_FILE_BYTES)
+        if name == MODEL_FILE:
+            data = onnx
+        else:
+            data = beside[name] if name in beside else read_bounded(_inside(folder, name), MAX_FILE_BYTES)
         if sha256_of(data) != digest:
             raise ModelError(
                 "MODEL_CHECKSUM",
@@ -220,10 +229,11 @@ def read(folder: Path) -> Bundle:
             )
         if name in golden_names | data_names:
             kept[name] = data
-    for name in sorted((golden_names | data_names) - set(manifest.files)):
+    for name in sorted((golden_names | data_names | set(beside)) - set(manifest.files)):
         raise _invalid(str(folder / MANIFEST_FILE), f'[files] does not list "{name}"')
     golden_files, data_files = ({n: kept[n] for n in names} for names in (golden_names, data_names))
-    return Bundle(manifest, onnx, manifest.files[MODEL_FILE], folder, golden_files, data_files)
+    identity = external.identity(manifest.files[MODEL_FILE], beside)
+    return Bundle(manifest, onnx, identity, folder, golden_files, data_files, beside)
 
 
 def parse(data: bytes, name: str = MANIFEST_FILE) -> Manifest:
@@ -237,13 +247,14 @@ def parse(data: bytes, name: str = MANIFEST_FILE) -> Manifest:
 def write(folder: Path, manifest: Manifest, onnx: Path, extra: dict[str, bytes] | None = None) -> Bundle:
     """Make a bundle folder of an ONNX file, a manifest and any other files by relative name; return it as read back.
 
-    ``manifest.files`` is computed here. Files of an older bundle in the same folder are replaced, others are kept.
+    External data that lies beside ``onnx`` is taken along. ``manifest.files`` is computed here. Files of an older bundle in the same folder are replaced, others are kept.
     """
+    beside = external.read_beside(read_bounded(onnx, MAX_MODEL_BYTES), onnx)
     folder.mkdir(parents=True, exist_ok=True)
     if onnx.resolve() != (folder / MODEL_FILE).resolve():
         shutil.copyfile(onnx, folder / MODEL_FILE)
     files = {MODEL_FILE: sha256_of((folder / MODEL_FILE).read_bytes())}
-    for name, data in sorted((extra or {}).items()):
+    for name, data in sorted((beside | (extra or {})).items()):
         path = _inside(folder, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)

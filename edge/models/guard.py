@@ -1,22 +1,27 @@
-"""No model is trusted to load: first a trial in a child process under limits, and only then here.
+"""No model is trusted to load: first its structure, then a trial in a child process under limits, and only then here.
 
-Refused before the runtime sees it: what is not a regular file or too large (``files.read_bounded``). Refused by the
-trial: what the runtime refuses, what needs more memory, CPU or time than allowed, what crashes, what answers with
-numbers that are not finite, and external data (the trial gets bytes and an empty folder, so there is nothing beside
-the model to read). The very same bytes are used afterwards.
+In this order: what is not a regular file or too large (``files.read_bounded``, ``external``); what its structure tells
+(``graph.read`` bounded, ``graph.policy``: operators, nodes, loops, sizes); weights that are no numbers
+(``graph.weights``). Then the trial: what the runtime refuses, what needs more memory, CPU or time than allowed, what
+crashes, what answers with numbers that are not finite. Then ``liveness``: what answers the same whatever it sees. The
+trial gets bytes and an empty folder, so there is nothing beside the model to read. The very same bytes are used
+afterwards.
 
 A trial costs about as much as a start of the agent, so its result is kept by the model's sha256, the runtime's
-version, this guard's version and the probe's size.
+version, this guard's version, the policy and the probe's size. Refusals of the structure are not: they cost nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,29 +29,40 @@ import msgspec
 from msgspec import Struct
 
 from edge.errors import ModelError
-from edge.models import trial
+from edge.models import graph, trial
+from edge.models.graph.limits import GraphPolicy
 from edge.models.runtime import ort
 
-GUARD_VERSION = 1
+GUARD_VERSION = 2
 """Raise it with anything that changes what is refused: every cached result becomes void."""
 
 DEFAULT_PROBE_PX = 320
+_PROBE_BUDGET_S = 1.5
+_MIN_CPU_S, _MAX_CPU_S, _BYTES_A_SECOND = 4, 20, 8 * 1024**2
 _MAX_CACHE_BYTES = trial.MAX_DOCUMENT_BYTES
 
 
 class GuardLimits(Struct, frozen=True):
-    """What the trial may use. Address space, not resident memory, is limited: allocators reserve far more than they
-    use, so this is generous.
+    """What a model may be, and what its trial may use. Address space, not resident memory, is limited: allocators
+    reserve far more than they use, so this is generous. ``cpu_s`` 0 goes by the model's size: what is small must be
+    tried quickly. ``liveness`` False lets pass what answers the same whatever it sees.
     """
 
     memory_bytes: int = 4 * 1024**3
-    cpu_s: int = 20
+    cpu_s: int = 0
     wall_s: float = 40.0
+    policy: GraphPolicy = GraphPolicy()
+    liveness: bool = True
+
+    def cpu_s_for(self, n_bytes: int) -> int:
+        """Seconds of CPU for a model of so many bytes."""
+        return self.cpu_s or min(_MAX_CPU_S, _MIN_CPU_S + n_bytes // _BYTES_A_SECOND)
 
 
 class Tensor(Struct, frozen=True):
     """An input or output. ``None`` in an input's shape is a free dimension; output shapes are as seen in the trial,
-    and so is the range of values, 0 included.
+    and so is the range of values, 0 included. ``moves`` says whether an output changed from probe to probe; None
+    where nothing could be compared.
     """
 
     name: str
@@ -54,10 +70,13 @@ class Tensor(Struct, frozen=True):
     type: str
     low: float = 0.0
     high: float = 0.0
+    moves: bool | None = None
 
 
 class Signature(Struct, frozen=True):
-    """What the trial saw. ``finite`` is None where no probe picture could be run."""
+    """What the trial saw. ``finite`` is None where no probe could be run; ``probes`` is how many were. ``warnings``
+    are sentences about what is odd but no reason to refuse; ``took_ms`` is by step.
+    """
 
     inputs: tuple[Tensor, ...] = ()
     outputs: tuple[Tensor, ...] = ()
@@ -66,41 +85,42 @@ class Signature(Struct, frozen=True):
     probe_shape: tuple[int, ...] = ()
     code: str = ""
     why: str = ""
+    probes: int = 0
+    warnings: tuple[str, ...] = ()
+    took_ms: dict[str, float] = {}
 
 
 def examine(
     onnx: bytes,
     sha256: str,
     *,
+    external: Mapping[str, bytes] | None = None,
     size_px: tuple[int, int] | None = None,
     cache: Path | None = None,
     limits: GuardLimits | None = None,
+    fresh: bool = False,
 ) -> Signature:
     """Try a model and say what it is. ``size_px`` (width, height) is used where the model leaves them free.
 
-    ``cache`` is a folder for results, by default :func:`cache_folder`.
-    Raises ModelError: MODEL_UNREADABLE, MODEL_LIMITS, MODEL_CRASHED, MODEL_RUN_FAILED, MODEL_NOT_FINITE.
+    ``sha256`` stands for the model and its ``external`` data (``external.identity``). ``cache`` is a folder for
+    results, by default :func:`cache_folder`; ``fresh`` tries even where a result is there.
+    Raises ModelError: MODEL_UNREADABLE, MODEL_TOO_COMPLEX, MODEL_OPERATOR_REFUSED, MODEL_LOOP_UNBOUND,
+    MODEL_TENSOR_TOO_LARGE, MODEL_EXTERNAL_REFUSED, MODEL_TOO_NEW, MODEL_LIMITS, MODEL_CRASHED, MODEL_RUN_FAILED,
+    MODEL_NOT_FINITE, MODEL_DEAD.
     """
     limits = limits or GuardLimits()
     width, height = size_px or (DEFAULT_PROBE_PX, DEFAULT_PROBE_PX)
-    entry = (cache or cache_folder()) / f"{sha256}-{ort.__version__}-{GUARD_VERSION}-{width}x{height}.json"
-    signature = _recall(entry)
+    key = f"{sha256}-{ort.__version__}-{GUARD_VERSION}-{width}x{height}{_digest(limits.policy)}"
+    entry = (cache or cache_folder()) / f"{key}.json"
+    signature = None if fresh else _recall(entry)
     if signature is None:
-        signature = _try(onnx, (width, height), limits)
+        signature = _try(onnx, external or {}, (width, height), limits)
         # What failed for want of resources may succeed tomorrow, so only what depends on the model alone is kept.
         if signature.code not in {"MODEL_LIMITS", "MODEL_CRASHED"}:
             _remember(entry, signature)
-    if signature.code:
-        raise ModelError(
-            signature.code, _WHAT[signature.code], signature.why, "export it again, or check where it is from"
-        )
-    if signature.finite is False:
-        raise ModelError(
-            "MODEL_NOT_FINITE",
-            "the model answers with numbers that are not finite",
-            "its weights are damaged or overflow",
-            "export it again",
-        )
+    if signature.code and (signature.code != "MODEL_DEAD" or limits.liveness):
+        code = signature.code
+        raise ModelError(code, _WHAT[code], signature.why, _HINT.get(code, _AGAIN))
     return signature
 
 
@@ -117,21 +137,72 @@ def cache_folder() -> Path:
     return root / "jidoka" / "guard"
 
 
+_AGAIN = "export it again, or check where it is from"
 _WHAT = {
     "MODEL_UNREADABLE": "the file is not an ONNX model that can be loaded",
+    "MODEL_TOO_NEW": "the model needs a newer runtime",
     "MODEL_LIMITS": "the model was stopped in its trial run",
     "MODEL_CRASHED": "the model brought the runtime down in its trial run",
     "MODEL_RUN_FAILED": "the model loads but does not run",
+    "MODEL_NOT_FINITE": "the model answers with numbers that are not finite",
+    "MODEL_DEAD": "the model answers the same whatever it sees",
+}
+_HINT = {
+    "MODEL_TOO_NEW": f"export it for an older operator set; this is ONNX Runtime {ort.__version__}",
+    "MODEL_LIMITS": "if it is only large: [guard] cpu_s, [model] max_memory_mb",
+    "MODEL_NOT_FINITE": "export it again",
+    "MODEL_DEAD": "quantise or export it again and compare with the original",
 }
 
 
-def _try(onnx: bytes, size_px: tuple[int, int], limits: GuardLimits) -> Signature:
+def _digest(policy: GraphPolicy) -> str:
+    """Of a policy that is not the usual one: what one lets pass, another may not."""
+    if policy == GraphPolicy():
+        return ""
+    return "-" + hashlib.sha256(msgspec.json.encode(policy)).hexdigest()[:12]
+
+
+def _try(onnx: bytes, external: Mapping[str, bytes], size_px: tuple[int, int], limits: GuardLimits) -> Signature:
+    from edge.models import liveness
+    from edge.models.graph import policy, weights
+
+    started = time.perf_counter()
+    model = graph.read(onnx, limits.policy.max_nodes)
+    policy.check(model, limits.policy)
+    weights.check(model, external)
+    lineages = liveness.judged(model)
+    structure_ms = (time.perf_counter() - started) * 1e3
+    document = _run_trial(onnx, external, size_px, limits, liveness.to_expose(lineages))
+    signature = _signature(document)
+    took_ms = {"structure": structure_ms, "trial": (time.perf_counter() - started) * 1e3 - structure_ms}
+    signature = msgspec.structs.replace(signature, took_ms=took_ms | signature.took_ms)
+    if signature.code:
+        return signature
+    if signature.finite is False:
+        why = "its weights are damaged or overflow"
+        return msgspec.structs.replace(signature, code="MODEL_NOT_FINITE", why=why)
+    outputs = [liveness.seen_of(row) for row in document["outputs"]]
+    raws = {name: liveness.seen_of(row) for name, row in document.get("raws", {}).items()}
+    why = liveness.why_dead(lineages, outputs, raws, signature.probes) if signature.probes else ""
+    return msgspec.structs.replace(signature, code="MODEL_DEAD", why=why) if why else signature
+
+
+def _run_trial(
+    onnx: bytes, external: Mapping[str, bytes], size_px: tuple[int, int], limits: GuardLimits, expose: list[str]
+) -> dict[str, Any]:
+    """The child's document, or one that says how it ended."""
+    cpu_s = limits.cpu_s_for(len(onnx) + sum(map(len, external.values())))
     order = {
         "memory_bytes": limits.memory_bytes,
-        "cpu_s": limits.cpu_s,
+        "cpu_s": cpu_s,
         "width_px": size_px[0],
         "height_px": size_px[1],
+        "model_bytes": len(onnx),
+        "external": [(name, len(data)) for name, data in external.items()],
+        "expose": expose,
+        "budget_s": _PROBE_BUDGET_S,
     }
+    data = b"".join((msgspec.json.encode(order), b"\n", onnx, *external.values()))
     with (
         tempfile.TemporaryDirectory(prefix="jidoka-trial-") as empty,
         subprocess.Popen(  # noqa: S603  (our interpreter, our file)
@@ -147,18 +218,25 @@ def _try(onnx: bytes, size_px: tuple[int, int], limits: GuardLimits) -> Signatur
         ) as child,
     ):
         try:
-            answer, _ = child.communicate(msgspec.json.encode(order) + b"\n" + onnx, limits.wall_s)
+            answer, _ = child.communicate(data, limits.wall_s)
         except subprocess.TimeoutExpired:
-            return Signature(code="MODEL_LIMITS", why=f"it did not answer within {limits.wall_s:g} s")
+            return _ended("MODEL_LIMITS", f"it did not answer within {limits.wall_s:g} s")
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
     if child.returncode in {-signal.SIGXCPU, -signal.SIGKILL}:
-        return Signature(code="MODEL_LIMITS", why=f"it used more than {limits.cpu_s} s of CPU or too much memory")
+        return _ended("MODEL_LIMITS", f"it used more than {cpu_s} s of CPU or too much memory")
     try:
-        return _signature(msgspec.json.decode(answer[: trial.MAX_DOCUMENT_BYTES]))
+        document = msgspec.json.decode(answer[: trial.MAX_DOCUMENT_BYTES])
+        _signature(document)
     except msgspec.DecodeError:
-        return Signature(code="MODEL_CRASHED", why=f"the trial ended with status {child.returncode}")
+        return _ended("MODEL_CRASHED", f"the trial ended with status {child.returncode}")
+    assert isinstance(document, dict)
+    return document
+
+
+def _ended(code: str, why: str) -> dict[str, Any]:
+    return {"code": code, "why": why}
 
 
 def _signature(document: Any) -> Signature:

@@ -45,7 +45,7 @@ def predictor_of(admitted: Admitted, min_score: float | None = None, runner: Onn
     """
     found = admitted.bundle
     manifest = found.manifest
-    runner = runner or OnnxRunner(found.onnx)
+    runner = runner or OnnxRunner(found.onnx, found.external)
     shapes = {output.name: tuple(d or 0 for d in output.shape) for output in admitted.signature.outputs}
     heads.check_shapes(manifest.output, shapes, len(manifest.model.labels))
     predictor = Predictor(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from edge.errors import ModelError
@@ -12,14 +13,18 @@ from edge.ports import Blob
 class OnnxRunner:
     """An ONNX Runtime session on the CPU: one thread inside, no spinning. Safe to call from several threads."""
 
-    def __init__(self, onnx: bytes) -> None:
+    def __init__(self, onnx: bytes, external: Mapping[str, bytes] | None = None) -> None:
+        """``external``: data of other files by location (:mod:`edge.models.external`); the runtime opens none itself."""
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-        options.log_severity_level = (
-            4  # warnings are of exporters' habits, by the hundred; errors come as exceptions as well
-        )
+        # Warnings are of exporters' habits, by the hundred; errors come as exceptions as well.
+        options.log_severity_level = 4
+        if external:
+            options.add_external_initializers_from_files_in_memory(
+                list(external), list(external.values()), [len(data) for data in external.values()]
+            )
         try:
             self._session: Any = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the runtime's errors have no common base of their own

@@ -1,9 +1,10 @@
 """The trial run of an untrusted model, in a process of its own. Run by path, never imported by the rest.
 
-Reads one line of JSON (limits, probe size) and then the model's bytes from stdin; prints one line of JSON: what the
-model's inputs and outputs are, its metadata, and whether its answers to probe inputs are finite. Whatever kills it
-(memory, CPU, a crash in the runtime) kills only this process. It imports nothing of the project: the child must be
-up fast and must not depend on the folder it is started in.
+Reads one line of JSON (limits, probe size, how many bytes follow), then the model's bytes and those of its external
+data from stdin; prints one line of JSON: what the model's inputs and outputs are, its metadata, whether its answers to
+probe inputs are finite, and whether they change with the input at all. Whatever kills it (memory, CPU, a crash in the
+runtime) kills only this process. It imports nothing of the project but its neighbour ``probes``: the child must be up
+fast and must not depend on the folder it is started in.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import os
 import resource
 import signal
 import sys
+import time
 from typing import Any
 
 MAX_DOCUMENT_BYTES = 4 * 1024**2
 _MAX_META_CHARS = 262_144  # of one value; dictionaries of text recognisers come near 100,000
-_RANK_IMAGE = 4
+_MAX_TENSORS = 1024  # inputs or outputs
 
 
 def main() -> int:
@@ -31,9 +33,10 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    data = sys.stdin.buffer.read()
     try:
-        document = _examine(data, order)
+        data = sys.stdin.buffer.read(order["model_bytes"])
+        files = {name: sys.stdin.buffer.read(size) for name, size in order["external"]}
+        document = _examine(data, files, order)
     except MemoryError:
         document = {"code": "MODEL_LIMITS", "why": "it needs more memory than a model may"}
     sys.stdout.write(json.dumps(document) + "\n")
@@ -50,8 +53,56 @@ def _tie() -> None:
         os.rmdir(os.getcwd())  # noqa: PTH106, PTH109  (pathlib only for this would be slower than this)
 
 
-def _examine(data: bytes, order: dict[str, Any]) -> dict[str, Any]:
-    import numpy as np
+def _examine(data: bytes, files: dict[str, bytes], order: dict[str, Any]) -> dict[str, Any]:
+    started = time.perf_counter()
+    try:
+        session = _session(data, files)
+    except Exception as error:  # noqa: BLE001  (the runtime has no common base for its errors)
+        return _refusal("MODEL_UNREADABLE", error)
+    loaded = time.perf_counter()
+    inputs = [{"name": i.name, "shape": _dims(i.shape), "type": i.type} for i in session.get_inputs()]
+    outputs = [{"name": o.name, "shape": _dims(o.shape), "type": o.type} for o in session.get_outputs()]
+    metadata = {k[:256]: v[:_MAX_META_CHARS] for k, v in session.get_modelmeta().custom_metadata_map.items()}
+    document = {"inputs": inputs[:_MAX_TENSORS], "outputs": outputs[:_MAX_TENSORS], "metadata": metadata}
+    if max(len(inputs), len(outputs)) > _MAX_TENSORS:
+        return {"code": "MODEL_RUN_FAILED", "why": f"it has more than {_MAX_TENSORS} inputs or outputs"}
+    probes = _probes()
+    try:
+        tried = probes.run(session, inputs, order)
+    except probes.NoProbe as no:
+        return document | {"warnings": [str(no)]}  # whoever asked knows what to say about such an input
+    except Exception as error:  # noqa: BLE001  (as above)
+        return _refusal("MODEL_RUN_FAILED", error)
+    warnings = tried.describe(outputs)
+    found = {
+        "finite": tried.finite,
+        "probe_shape": tried.shape,
+        "probes": tried.count,
+        "warnings": warnings,
+        "took_ms": {"load": (loaded - started) * 1e3, "probe": (time.perf_counter() - loaded) * 1e3},
+    }
+    if tried.finite and order["expose"] and tried.suspicious():
+        del session
+        found["raws"] = _look_inside(data, files, inputs, order)
+    return document | found
+
+
+def _look_inside(
+    data: bytes, files: dict[str, bytes], inputs: list[dict[str, Any]], order: dict[str, Any]
+) -> dict[str, Any]:
+    """Do the named tensors inside the graph change with the input? Nothing where that cannot be found out."""
+    probes = _probes()
+    try:
+        session = _session(data + _more_outputs(order["expose"]), files)
+        tried = probes.run(session, inputs, order)
+    except Exception:  # noqa: BLE001  (it is only a second look)
+        return {}
+    rows: list[dict[str, Any]] = [{"name": o.name, "shape": _dims(o.shape)} for o in session.get_outputs()]
+    tried.describe(rows)
+    return {row["name"]: row for row in rows if row["name"] in order["expose"] and row.get("moves") is not None}
+
+
+def _session(data: bytes, files: dict[str, bytes]) -> Any:
     import onnxruntime
 
     ort: Any = onnxruntime  # its typing does not export what its documentation does
@@ -59,44 +110,40 @@ def _examine(data: bytes, order: dict[str, Any]) -> dict[str, Any]:
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    try:
-        session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001  (the runtime has no common base for its errors)
-        return _refusal("MODEL_UNREADABLE", error)
-    inputs = [{"name": i.name, "shape": _dims(i.shape), "type": i.type} for i in session.get_inputs()]
-    declared = [{"name": o.name, "shape": _dims(o.shape), "type": o.type} for o in session.get_outputs()]
-    metadata = {k[:256]: v[:_MAX_META_CHARS] for k, v in session.get_modelmeta().custom_metadata_map.items()}
-    document = {"inputs": inputs, "outputs": declared, "metadata": metadata}
-    if len(inputs) != 1 or len(inputs[0]["shape"]) != _RANK_IMAGE:
-        return document  # whoever asked knows what to say about an input that is no picture
-    shape = _probe_shape(inputs[0]["shape"], order)
-    kinds = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
-    kind = kinds.get(inputs[0]["type"])
-    if kind is None:
-        return document
-    noise = np.random.default_rng(0).random(shape)
-    probes = [np.zeros(shape), noise if kind is not np.uint8 else noise * 255]
-    finite = True
-    for probe in probes:
-        try:
-            outputs = session.run(None, {inputs[0]["name"]: probe.astype(kind)})
-        except Exception as error:  # noqa: BLE001  (as above)
-            return _refusal("MODEL_RUN_FAILED", error)
-        for entry, output in zip(declared, outputs, strict=True):
-            array = np.asarray(output)
-            entry["shape"] = list(array.shape)
-            if array.dtype.kind in "fiu" and array.size:
-                finite = finite and bool(np.isfinite(array).all())
-                if finite:
-                    entry["low"] = min(entry.get("low", 0.0), float(array.min()))
-                    entry["high"] = max(entry.get("high", 0.0), float(array.max()))
-    return document | {"finite": finite, "probe_shape": list(shape)}
+    if files:
+        options.add_external_initializers_from_files_in_memory(
+            list(files), list(files.values()), [len(content) for content in files.values()]
+        )
+    return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
-def _probe_shape(dims: list[int | None], order: dict[str, Any]) -> tuple[int, ...]:
-    """Free dimensions become one picture, three channels and the size that was asked for."""
-    wanted = (1, 3, order["height_px"], order["width_px"])
-    return tuple(want if dim is None else dim for dim, want in zip(dims, wanted, strict=True))
+def _more_outputs(names: list[str]) -> bytes:
+    """Messages put one after the other are merged (Protocol Buffers, encoding), so outputs can be appended:
+    ``ModelProto.graph`` is field 7, ``GraphProto.output`` 12, ``ValueInfoProto.name`` 1.
+    """
+
+    def field(number: int, content: bytes) -> bytes:
+        size, length = len(content), b""
+        while size >> 7:
+            length, size = length + bytes([size & 0x7F | 0x80]), size >> 7
+        return bytes([number << 3 | 2]) + length + bytes([size]) + content
+
+    return field(7, b"".join(field(12, field(1, name.encode())) for name in names))
+
+
+def _probes() -> Any:
+    """Our neighbour; this file's folder is not on the path, as it holds names that others have too."""
+    import importlib.util
+
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "probes.py")  # noqa: PTH100, PTH118, PTH120
+    spec = importlib.util.spec_from_file_location("probes", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules.get("probes") or importlib.util.module_from_spec(spec)
+    if "probes" not in sys.modules:
+        sys.modules["probes"] = module
+        spec.loader.exec_module(module)
+    return module
 
 
 def _dims(shape: list[Any]) -> list[int | None]:
@@ -104,9 +151,12 @@ def _dims(shape: list[Any]) -> list[int | None]:
 
 
 def _refusal(code: str, error: Exception) -> dict[str, Any]:
-    if isinstance(error, MemoryError) or "bad_alloc" in str(error) or "Failed to allocate memory" in str(error):
+    text = " ".join(str(error).split())[:400]
+    if isinstance(error, MemoryError) or "bad_alloc" in text or "Failed to allocate memory" in text:
         return {"code": "MODEL_LIMITS", "why": "it needs more memory than a model may"}
-    return {"code": code, "why": " ".join(str(error).split())[:400]}
+    if "Unsupported model IR version" in text or "is under development" in text:
+        code = "MODEL_TOO_NEW"
+    return {"code": code, "why": text}
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def load_models(loaded: Loaded, early: EarlyModel | None = None) -> Models:
                 if early is not None and model is early.model:
                     predictors[key] = early.result()
                 else:
-                    path, limits = loaded.path(model.path), limits_of(model)
+                    path, limits = loaded.path(model.path), limits_of(model, config.guard)
                     predictors[key] = load_model(path, min_score=model.min_score, limits=limits)
             except JidokaError as error:
                 place = loaded.locator.where((*where, "path"))

@@ -72,7 +72,7 @@ def run_agent(file: Path, *, forget_remote: bool, note: Callable[[str], None]) -
 
 def _run(read: Read, *, forget_remote: bool, note: Callable[[str], None]) -> int:
     model = read.config.model
-    early = EarlyModel(read.path(model.path), model)
+    early = EarlyModel(read.path(model.path), model, read.config.guard)
     # The runtime makes its session without the interpreter lock; meanwhile the rest of the house is read.
     import cv2
 

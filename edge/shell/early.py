@@ -17,15 +17,16 @@ from typing import TYPE_CHECKING
 from edge.models.bundle import BareFile, Bundle, read_any
 
 if TYPE_CHECKING:
-    from edge.config.agent import ModelConfig
+    from edge.config.agent import GuardConfig, ModelConfig
     from edge.models.predictor import Predictor
 
 
 class EarlyModel:
     """Reads, guards and loads a model in a thread of its own, for which nobody need wait who wants it no more."""
 
-    def __init__(self, path: Path, model: ModelConfig) -> None:
+    def __init__(self, path: Path, model: ModelConfig, guard: GuardConfig) -> None:
         self.model = model
+        self._guard = guard
         self._path = path
         self._predictor: Predictor | None = None
         self._error: Exception | None = None
@@ -70,8 +71,8 @@ class EarlyModel:
         from edge.models.admit import admit, limits_of
         from edge.models.runner import OnnxRunner
 
-        admitted = admit(found, limits=limits_of(self.model))
-        runner = OnnxRunner(admitted.bundle.onnx)
+        admitted = admit(found, limits=limits_of(self.model, self._guard))
+        runner = OnnxRunner(admitted.bundle.onnx, admitted.bundle.external)
         from edge.models.loading import predictor_of
 
         return predictor_of(admitted, self.model.min_score, runner)

@@ -13,6 +13,7 @@ from edge.errors import ModelError
 from edge.models import guard
 from edge.models.bundle import sha256_of
 from edge.models.files import read_bounded
+from edge.models.graph.limits import GraphPolicy
 from edge.models.guard import GuardLimits
 from tests.models import graphs
 
@@ -34,7 +35,9 @@ def test_a_good_model_is_described(tmp_path, cache):
     path = graphs.constant(tmp_path / "m.onnx", np.array([[0.25, 0.5, -2.0]]), metadata={"names": "{0: 'a'}"})
     seen = examine(path, cache)
     assert [(t.name, t.shape, t.type) for t in seen.inputs] == [("images", (1, 3, 64, 64), "tensor(float)")]
-    assert [(t.name, t.shape, t.low, t.high) for t in seen.outputs] == [("output0", (1, 3), -2.0, 0.5)]
+    (output,) = seen.outputs
+    assert (output.name, output.shape, output.moves) == ("output0", (1, 3), True)
+    assert (output.low, output.high) == pytest.approx((-2.0, 0.5), abs=1e-3)
     assert seen.metadata == {"names": "{0: 'a'}"} and seen.finite is True
 
 
@@ -52,7 +55,8 @@ def test_the_second_look_is_taken_from_the_cache(tmp_path):
     assert examine(path, tmp_path / "cache", limits=GuardLimits(wall_s=1e-6)) == first
     (entry,) = (tmp_path / "cache").iterdir()
     entry.write_bytes(b"not JSON")
-    assert examine(path, tmp_path / "cache") == first
+    again = examine(path, tmp_path / "cache")
+    assert (again.outputs, again.probes) == (first.outputs, first.probes)
 
 
 def test_a_cache_that_cannot_be_written_is_no_obstacle(tmp_path):
@@ -109,17 +113,21 @@ def test_variables_that_are_set_meanwhile_do_not_matter(tmp_path):
 
 
 def test_an_endless_loop_is_stopped(tmp_path, cache):
-    error = refusal(graphs.endless(tmp_path / "m.onnx"), cache, limits=GuardLimits(cpu_s=1, wall_s=20))
-    assert error.code == "MODEL_LIMITS"
+    path = graphs.endless(tmp_path / "m.onnx")
+    assert refusal(path, cache).code == "MODEL_LOOP_UNBOUND"
+    limits = GuardLimits(cpu_s=1, wall_s=20, policy=GraphPolicy(max_trips=0))
+    assert refusal(path, cache, limits=limits).code == "MODEL_LIMITS"
 
 
 def test_a_memory_bomb_goes_off_elsewhere(tmp_path, cache):
     path = graphs.bomb(tmp_path / "m.onnx")
-    error = refusal(path, cache, limits=GuardLimits(memory_bytes=2 * GIB, cpu_s=10))
+    assert refusal(path, cache).code == "MODEL_TENSOR_TOO_LARGE"
+    limits = GuardLimits(memory_bytes=2 * GIB, cpu_s=10, policy=GraphPolicy(max_elements=2**40))
+    error = refusal(path, cache, limits=limits)
     assert error.code in {"MODEL_LIMITS", "MODEL_RUN_FAILED", "MODEL_UNREADABLE"}
 
 
-def test_a_file_beside_the_model_is_not_read(tmp_path, cache):
+def test_the_runtime_reads_no_file_beside_the_model(tmp_path, cache):
     path = graphs.with_external_data(tmp_path / "m.onnx")
     here = Path.cwd()
     os.chdir(tmp_path)  # even where the file would be found

@@ -36,6 +36,11 @@ from tests.shell.daemon_rig import (
 
 pytestmark = pytest.mark.live
 
+LOOPS = """
+[guard]
+max_trips = 0
+"""  # for models that hang on purpose
+
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -87,7 +92,7 @@ def test_ctrl_c_is_an_orderly_stop_with_its_own_status(daemon):
 
 def test_a_model_that_hangs_in_its_warm_up_is_never_ready_and_can_be_stopped(daemon, manager):
     bundle.write(daemon.folder / "hangs", MANIFEST, grey_is_trouble(daemon.folder / "hangs.onnx", hangs=True))
-    daemon.write(model="hangs")
+    daemon.write(model="hangs", more=LOOPS)
     daemon.start()
     until((daemon.folder / "data" / "page.json").exists)  # written just before the warm-up
     assert manager.hear(1.0) == ""
@@ -100,7 +105,7 @@ def test_whoever_is_told_to_stop_while_a_model_is_on_trial_does_not_wait_for_it(
     bundle.write(
         daemon.folder / "endless", MANIFEST, grey_is_trouble(daemon.folder / "endless.onnx", hangs=True, above=-1.0)
     )
-    daemon.write(model="endless")
+    daemon.write(model="endless", more=LOOPS)
     (daemon.folder / "tmp").mkdir()
     daemon.environ["TMPDIR"] = str(daemon.folder / "tmp")
     process = daemon.start()

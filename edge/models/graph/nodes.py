@@ -34,6 +34,8 @@ class Tensor:
     raw: memoryview | None = None
     values: list[float] | None = None
     external: dict[str, str] = field(default_factory=dict)
+    sparse: bool = False
+    """Given by its non-zero elements, of which nothing is kept here but ``dims``."""
 
     @property
     def size(self) -> int:
@@ -46,7 +48,7 @@ class Tensor:
     def array(self, most: int = 4096) -> NDArray[Any] | None:
         """Its numbers, for constants of at most ``most`` elements; None where there are more, or they are not here."""
         dtype = DTYPES.get(self.data_type)
-        if dtype is None or self.external or not 0 <= self.size <= most:
+        if dtype is None or self.external or self.sparse or not 0 <= self.size <= most:
             return None
         if self.raw is not None:
             if len(self.raw) != self.size * dtype.itemsize:
@@ -100,6 +102,8 @@ class Function:
 
     name: str = ""
     domain: str = ""
+    inputs: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from edge.errors import ModelError
 from edge.models.graph import wire
 from edge.models.graph.nodes import Function, Graph, ModelFile, Node, Tensor, Value
-from edge.models.graph.wire import WireError
+from edge.models.graph.wire import Budget, OverflowingError, WireError
 
 MAX_NODES = 100_000
 """In all graphs of a file together; the largest vision models have some 5,000."""
@@ -20,15 +20,22 @@ MAX_CONSTANTS = 200_000
 MAX_VALUES = 4096
 """Inputs or outputs of one graph."""
 MAX_NAME_BYTES = 4096
+MAX_RANK = 64
 MAX_METADATA_BYTES = 1024 * 1024
-MAX_LISTED = 1_000_000
-"""Numbers of a constant that are listed one by one instead of as raw bytes."""
+MAX_FIELDS = 3_000_000
+"""Parts of messages in all; two seconds of reading. The largest vision models have some 100,000."""
+MAX_NUMBERS = 8_000_000
+"""Numbers (or bytes, where they are packed) of attributes and constants that are listed one by one."""
+MAX_LISTED_BYTES = 1_000_000
+"""A packed constant longer than this is not listed: nobody needs the numbers of weights."""
 
 
 def read(data: bytes | memoryview, max_nodes: int = MAX_NODES) -> ModelFile:
     """The structure of an ONNX file. Raises ModelError MODEL_UNREADABLE (no ONNX), MODEL_TOO_COMPLEX."""
     try:
         return _Reader(max_nodes).model(memoryview(data))
+    except OverflowingError as error:
+        raise _too_complex(str(error)) from error
     except WireError as error:
         raise ModelError(
             "MODEL_UNREADABLE",
@@ -43,10 +50,12 @@ class _Reader:
         self._nodes_left = max_nodes
         self._max_nodes = max_nodes
         self._constants_left = MAX_CONSTANTS
+        self._budget = Budget(MAX_FIELDS, MAX_NUMBERS)
 
     def model(self, view: memoryview) -> ModelFile:
         found = ModelFile()
-        for number, _, value in wire.fields(view):
+        none_yet = found.graph
+        for number, _, value in wire.fields(view, self._budget):
             match number:
                 case 1:
                     found.ir_version = wire.signed(value)
@@ -55,12 +64,14 @@ class _Reader:
                 case 3:
                     found.producer_version = wire.text(value, MAX_NAME_BYTES)
                 case 7:
+                    if found.graph is not none_yet:  # Protocol Buffers merges them, we would see half a model
+                        raise WireError("it holds two graphs")
                     found.graph = self._graph(wire.message(value), 0)
                 case 8:
-                    domain, version = _opset(wire.message(value))
+                    domain, version = _opset(wire.message(value), self._budget)
                     found.opsets[domain] = version
                 case 14:
-                    key, text = _entry(wire.message(value), MAX_METADATA_BYTES)
+                    key, text = _entry(wire.message(value), MAX_METADATA_BYTES, self._budget)
                     found.metadata[key] = text
                 case 25:
                     found.functions.append(self._function(wire.message(value)))
@@ -72,7 +83,7 @@ class _Reader:
         if depth > MAX_DEPTH:
             raise _too_complex(f"graphs are nested deeper than {MAX_DEPTH}")
         found = Graph()
-        for number, _, value in wire.fields(view):
+        for number, _, value in wire.fields(view, self._budget):
             match number:
                 case 1:
                     found.nodes.append(self._node(wire.message(value), depth))
@@ -81,20 +92,27 @@ class _Reader:
                 case 5:
                     tensor = self._tensor(wire.message(value))
                     found.constants[tensor.name] = tensor
+                case 15:
+                    tensor = self._sparse(wire.message(value))
+                    found.constants[tensor.name] = tensor
                 case 11:
-                    found.inputs.append(_value(wire.message(value)))
+                    found.inputs.append(_value(wire.message(value), self._budget))
                 case 12:
-                    found.outputs.append(_value(wire.message(value)))
+                    found.outputs.append(_value(wire.message(value), self._budget))
         if max(len(found.inputs), len(found.outputs)) > MAX_VALUES:
             raise _too_complex(f"it has more than {MAX_VALUES} inputs or outputs")
         return found
 
     def _function(self, view: memoryview) -> Function:
         found = Function()
-        for number, _, value in wire.fields(view):
+        for number, _, value in wire.fields(view, self._budget):
             match number:
                 case 1:
                     found.name = _name(value)
+                case 4:
+                    found.inputs.append(_name(value))
+                case 5:
+                    found.outputs.append(_name(value))
                 case 7:
                     found.nodes.append(self._node(wire.message(value), 0))
                 case 10:
@@ -106,7 +124,7 @@ class _Reader:
         if self._nodes_left < 0:
             raise _too_complex(f"it has more than {self._max_nodes} nodes")
         found = Node()
-        for number, _, value in wire.fields(view):
+        for number, _, value in wire.fields(view, self._budget):
             match number:
                 case 1:
                     found.inputs.append(_name(value))
@@ -125,35 +143,34 @@ class _Reader:
 
     def _attribute(self, view: memoryview, depth: int) -> tuple[str, Any]:
         name = ""
-        found: Any = None
+        scalar: Any = None
         listed: list[Any] = []
-        for number, kind, value in wire.fields(view):
+        parts: list[Any] = []  # graphs and tensors: nothing beside them may hide them
+        for number, kind, value in wire.fields(view, self._budget):
             match number:
                 case 1:
                     name = _name(value)
                 case 2:
-                    found = wire.float32(value)
+                    scalar = wire.float32(value)
                 case 3:
-                    found = wire.signed(value)
+                    scalar = wire.signed(value)
                 case 4:
-                    found = wire.text(value)
-                case 5:
-                    found = self._tensor(wire.message(value))
-                case 6:
-                    found = self._graph(wire.message(value), depth + 1)
+                    scalar = wire.text(value)
+                case 5 | 10:
+                    parts.append(self._tensor(wire.message(value)))
+                case 6 | 11:
+                    parts.append(self._graph(wire.message(value), depth + 1))
                 case 7:
-                    listed += wire.float32s(kind, value)
+                    listed += wire.float32s(kind, value, self._budget)
                 case 8:
-                    listed += wire.ints(kind, value)
+                    listed += wire.ints(kind, value, self._budget)
                 case 9:
                     listed.append(wire.text(value))
-                case 10:
-                    listed.append(self._tensor(wire.message(value)))
-                case 11:
-                    listed.append(self._graph(wire.message(value), depth + 1))
-            if len(listed) > MAX_LISTED:
-                raise _too_complex("an attribute lists too much")
-        return name, listed if found is None else found
+                case 22:
+                    parts.append(self._sparse(wire.message(value)))
+        if parts:
+            return name, parts[0] if len(parts) == 1 else parts
+        return name, listed if scalar is None else scalar
 
     def _tensor(self, view: memoryview) -> Tensor:
         self._constants_left -= 1
@@ -162,58 +179,83 @@ class _Reader:
         found = Tensor()
         dims: list[int] = []
         listed: list[float] = []
-        for number, kind, value in wire.fields(view):
+        floats: list[memoryview] = []
+        whole = True
+        for number, kind, value in wire.fields(view, self._budget):
             match number:
                 case 1:
-                    dims += wire.ints(kind, value)
+                    dims += wire.ints(kind, value, self._budget)
                 case 2:
                     found.data_type = wire.signed(value)
+                case 4 | 10 if kind == wire.BYTES:
+                    floats.append(wire.message(value))
+                case 5 | 7 | 11 if kind == wire.BYTES and len(wire.message(value)) > MAX_LISTED_BYTES:
+                    whole = False
                 case 4:
-                    listed += wire.float32s(kind, value) if len(listed) < MAX_LISTED else []
+                    listed += wire.float32s(kind, value, self._budget)
                 case 5 | 7 | 11:
-                    listed += wire.ints(kind, value) if len(listed) < MAX_LISTED else []
+                    listed += wire.ints(kind, value, self._budget)
                 case 8:
                     found.name = _name(value)
                 case 9:
                     found.raw = wire.message(value)
                 case 13:
-                    key, text = _entry(wire.message(value), MAX_NAME_BYTES)
+                    key, text = _entry(wire.message(value), MAX_NAME_BYTES, self._budget)
                     found.external[key] = text
                 case 14 if wire.signed(value) == 1 and not found.external:
                     found.external["location"] = found.external.get("location", "")
-        found.dims, found.values = tuple(dims), listed or None
+        if len(floats) == 1 and found.raw is None:
+            found.raw = floats[0]  # packed floats are what raw bytes are, little endian both
+        if len(dims) > MAX_RANK:
+            raise _too_complex(f"a constant has more than {MAX_RANK} dimensions")
+        found.dims, found.values = tuple(dims), listed if listed and whole else None
+        return found
+
+    def _sparse(self, view: memoryview) -> Tensor:
+        """Of a ``SparseTensorProto`` its name and the dimensions it unfolds to: the runtime makes it dense."""
+        found = Tensor(sparse=True)
+        dims: list[int] = []
+        for number, kind, value in wire.fields(view, self._budget):
+            match number:
+                case 1:
+                    found.name = self._tensor(wire.message(value)).name
+                case 2:
+                    self._tensor(wire.message(value))
+                case 3:
+                    dims += wire.ints(kind, value, self._budget)
+        found.dims = tuple(dims[:MAX_RANK])
         return found
 
 
-def _value(view: memoryview) -> Value:
+def _value(view: memoryview, budget: Budget) -> Value:
     found = Value()
-    for number, _, value in wire.fields(view):
+    for number, _, value in wire.fields(view, budget):
         if number == 1:
             found.name = _name(value)
         elif number == 2:  # noqa: PLR2004  (ValueInfoProto.type)
-            _type(wire.message(value), found)
+            _type(wire.message(value), found, budget)
     return found
 
 
-def _type(view: memoryview, found: Value) -> None:
+def _type(view: memoryview, found: Value, budget: Budget) -> None:
     kinds = {4: "sequence", 5: "map", 8: "sparse", 9: "optional"}
-    for number, _, value in wire.fields(view):
+    for number, _, value in wire.fields(view, budget):
         if number == 1:
-            for inner, _, part in wire.fields(wire.message(value)):
+            for inner, _, part in wire.fields(wire.message(value), budget):
                 if inner == 1:
                     found.data_type = wire.signed(part)
                 elif inner == 2:  # noqa: PLR2004  (TypeProto.Tensor.shape)
-                    found.dims = _dims(wire.message(part))
+                    found.dims = _dims(wire.message(part), budget)
         elif number in kinds:
             found.kind = kinds[number]
 
 
-def _dims(view: memoryview) -> tuple[int | str | None, ...]:
+def _dims(view: memoryview, budget: Budget) -> tuple[int | str | None, ...]:
     found: list[int | str | None] = []
-    for number, _, value in wire.fields(view):
+    for number, _, value in wire.fields(view, budget):
         if number == 1:
             dim: int | str | None = None
-            for inner, _, part in wire.fields(wire.message(value)):
+            for inner, _, part in wire.fields(wire.message(value), budget):
                 if inner == 1:
                     dim = wire.signed(part)
                 elif inner == 2:  # noqa: PLR2004  (Dimension.dim_param)
@@ -222,9 +264,9 @@ def _dims(view: memoryview) -> tuple[int | str | None, ...]:
     return tuple(found)
 
 
-def _opset(view: memoryview) -> tuple[str, int]:
+def _opset(view: memoryview, budget: Budget) -> tuple[str, int]:
     domain, version = "", 0
-    for number, _, value in wire.fields(view):
+    for number, _, value in wire.fields(view, budget):
         if number == 1:
             domain = _name(value)
         elif number == 2:  # noqa: PLR2004  (OperatorSetIdProto.version)
@@ -232,9 +274,9 @@ def _opset(view: memoryview) -> tuple[str, int]:
     return "" if domain == "ai.onnx" else domain, version
 
 
-def _entry(view: memoryview, limit: int) -> tuple[str, str]:
+def _entry(view: memoryview, limit: int, budget: Budget) -> tuple[str, str]:
     key = text = ""
-    for number, _, value in wire.fields(view):
+    for number, _, value in wire.fields(view, budget):
         if number == 1:
             key = wire.text(value, MAX_NAME_BYTES)
         elif number == 2:  # noqa: PLR2004  (StringStringEntryProto.value)

@@ -18,10 +18,35 @@ class WireError(ValueError):
     """The bytes are no message: cut off, or of a wire type that does not exist."""
 
 
-def fields(view: memoryview) -> Iterator[tuple[int, int, Value]]:
-    """Number, wire type and value of each field. Fixed values come as their bytes. Raises WireError."""
+class OverflowingError(ValueError):
+    """More fields or numbers than were allowed."""
+
+
+class Budget:
+    """What may still be read of one file: two bytes of it can cost a hundred of ours, so work and memory are bounded
+    by counting. ``fields`` of messages; ``numbers`` that become Python's own.
+    """
+
+    __slots__ = ("fields", "numbers")
+
+    def __init__(self, fields: int, numbers: int) -> None:
+        self.fields = fields
+        self.numbers = numbers
+
+    def take_numbers(self, n: int) -> None:
+        """Raises OverflowingError."""
+        self.numbers -= n
+        if self.numbers < 0:
+            raise OverflowingError("it lists too many numbers")
+
+
+def fields(view: memoryview, budget: Budget) -> Iterator[tuple[int, int, Value]]:
+    """Number, wire type and value of each field. Fixed values come as their bytes. Raises WireError, OverflowingError."""
     at, end = 0, len(view)
     while at < end:
+        budget.fields -= 1
+        if budget.fields < 0:
+            raise OverflowingError("it has too many parts")
         key, at = _varint(view, at, end)
         number, kind = key >> 3, key & 7
         if kind == BYTES:
@@ -75,22 +100,27 @@ def float32(value: Value) -> float:
     return float(struct.unpack("<f", value)[0])
 
 
-def ints(kind: int, value: Value) -> list[int]:
+def ints(kind: int, value: Value, budget: Budget) -> list[int]:
     """One number of a repeated field, or all of them where it is packed."""
     if kind == VARINT:
+        budget.take_numbers(1)
         return [signed(value)]
     view, at, found = _bytes(value), 0, []
+    # A number takes ten bytes at most, so this bounds the loop without counting twice.
+    budget.take_numbers(len(view))
     while at < len(view):
         number, at = _varint(view, at, len(view))
         found.append(signed(number))
     return found
 
 
-def float32s(kind: int, value: Value) -> list[float]:
+def float32s(kind: int, value: Value, budget: Budget) -> list[float]:
     """The same for floats."""
     if kind == FIXED32:
+        budget.take_numbers(1)
         return [float32(value)]
     view = _bytes(value)
+    budget.take_numbers(len(view) // 4)
     if len(view) % 4:
         raise WireError("packed floats are cut off")
     return list(struct.unpack(f"<{len(view) // 4}f", view))

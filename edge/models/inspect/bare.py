@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from edge.errors import ModelError
@@ -21,22 +22,23 @@ class Examined:
     proposal: Proposal
 
 
-def examine(file: BareFile, *, cache: Path | None = None, limits: guard.GuardLimits | None = None) -> Examined:
-    """Facts and proposal. Raises ModelError: what the guard refuses, MODEL_INPUT_UNFIT, MODEL_HEAD_UNKNOWN."""
-    signature = guard.examine(file.onnx, file.sha256, cache=cache, limits=limits)
+def examine(
+    file: BareFile, *, cache: Path | None = None, limits: guard.GuardLimits | None = None, fresh: bool = False
+) -> Examined:
+    """Facts and proposal; ``fresh`` tries the model even where it was tried before. Raises ModelError: what the guard refuses, MODEL_INPUT_UNFIT, MODEL_HEAD_UNKNOWN."""
+    tried = partial(guard.examine, file.onnx, file.sha256, external=file.external, cache=cache, limits=limits)
+    signature = tried(fresh=fresh)
     size_px = metadata_size_px(signature.metadata)
     if size_px and _free(signature):
         # Free dimensions: the size it was trained with is in its metadata.
-        signature = guard.examine(file.onnx, file.sha256, size_px=size_px, cache=cache, limits=limits)
+        signature = tried(size_px=size_px)
     facts = gather(signature, structure(file), file.name)
     proposal = propose(facts)
     spec = proposal.manifest.input
     if _free(signature) and (spec.width_px, spec.height_px) != (facts.width, facts.height):
         # What was proposed is tried as it will be used. A model that does not run so keeps the size it ran with.
         try:
-            signature = guard.examine(
-                file.onnx, file.sha256, size_px=(spec.width_px, spec.height_px), cache=cache, limits=limits
-            )
+            signature = tried(size_px=(spec.width_px, spec.height_px))
         except ModelError:
             return Examined(facts, proposal)
         facts = gather(signature, structure(file), file.name)

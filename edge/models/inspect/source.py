@@ -16,4 +16,4 @@ def read_file(path: Path) -> BareFile:
     inner = read_any(path / MODEL_FILE)
     if not isinstance(inner, BareFile):
         raise ModelError("MODEL_NOT_A_FILE", f"{path / MODEL_FILE} is not a file")
-    return BareFile(found.manifest.model.name, inner.onnx, inner.sha256)
+    return BareFile(found.manifest.model.name, inner.onnx, inner.sha256, inner.external)
