@@ -23,17 +23,17 @@ class ExtraInput(Struct, frozen=True):
     @property
     def unfit(self) -> str:
         """Why it cannot be told this; '' where it can."""
-        last = self.shape[-1] if self.shape else 1
-        if self.kind == "ones" or (0 < len(self.shape) <= 2 and last in {2, None} and self.shape[0] in {1, 2, None}):  # noqa: PLR2004  (rank, two numbers)
+        fits = len(self.shape) in {1, 2} and all(d in {None, w} for d, w in zip(self.shape[::-1], (2, 1), strict=False))
+        if self.kind == "ones" or fits:
             return ""
         return f"{self.kind} is two numbers, the input takes {list(self.shape)}"
 
     def value(self, geometry: Geometry) -> NDArray[Any]:
         """What it is told with a frame of this geometry."""
         if self.kind == "ones":
-            sides = (1, 1, geometry.input_height_px, geometry.input_width_px)[-len(self.shape) :] if self.shape else ()
-            small = len(self.shape) <= 2  # noqa: PLR2004  (numbers; else a map over the picture)
-            free = (1, 2)[-len(self.shape) :] if small and self.shape else sides
+            # A short one holds numbers, a longer one is a map over the picture.
+            whole = (1, 1, geometry.input_height_px, geometry.input_width_px) if len(self.shape) > 2 else (1, 2)  # noqa: PLR2004  (rank)
+            free = whole[len(whole) - len(self.shape) :]
             return np.ones([d or f for d, f in zip(self.shape, free, strict=True)], self.dtype)
         numbers = np.array(_two(self.kind, geometry)).astype(self.dtype)
         return numbers if len(self.shape) == 1 else numbers[None]

@@ -8,7 +8,14 @@ from msgspec import Meta, Struct
 
 from edge.vision.conventions.terms import BoxForm, Count, Score, Strides, Unit
 
-Column = Literal["x1", "y1", "x2", "y2", "score", "label", "image", "skip"]
+Column = Literal["x1", "y1", "x2", "y2", "cx", "cy", "w", "h", "score", "label", "image", "skip"]
+
+SIDES: dict[BoxForm, tuple[Column, ...]] = {
+    "xyxy": ("x1", "y1", "x2", "y2"),
+    "cxcywh": ("cx", "cy", "w", "h"),
+    "xywh": ("x1", "y1", "w", "h"),
+}
+"""The columns that make a box."""
 
 
 class YoloV8Head(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="head", tag="yolov8"):
@@ -66,6 +73,7 @@ class End2EndHead(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     graph give. Others: YOLOv7 ``--end2end`` for ONNX Runtime (yolov7/utils/add_nms.py) and others that begin with the
     number of the image: ``image, x1, y1, x2, y2, label, score``; PaddleDetection's ``multiclass_nms3``: ``label, score,
     x1, y1, x2, y2``; EfficientDet of Google's automl: ``image, y1, x1, y2, x2, score, label`` with ``first_label = 1``;
+    RT-DETR of Ultralytics: ``cx, cy, w, h, score, label``, normalised (``RTDETRDecoder.postprocess``; frames stretched);
     Caffe's and OpenVINO's ``DetectionOutput``: ``image, label, score, x1, y1, x2, y2``, normalised, ``first_label = 1``.
     Rows of an image other than 0 (-1: the end) are dropped. ``first_label``: the class number of the first label.
     """
@@ -83,8 +91,16 @@ class End2EndHead(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     first_label: Count = 0
 
     def __post_init__(self) -> None:
-        for need in ("x1", "y1", "x2", "y2", "score", "label"):
-            if self.columns.count(need) != 1:
-                raise ValueError(f"columns must have {need!r} once")
-        if self.columns.count("image") > 1:
-            raise ValueError("columns may have 'image' once")
+        for column in ("score", "label"):
+            if column not in self.columns:
+                raise ValueError(f"columns must have {column!r}")
+        twice = sorted({c for c in self.columns if c != "skip" and self.columns.count(c) > 1})
+        if twice:
+            raise ValueError(f"columns may have {twice[0]!r} once")
+        if self.box_form is None:
+            raise ValueError(f"columns must have a box: {', or '.join(' '.join(s) for s in SIDES.values())}")
+
+    @property
+    def box_form(self) -> BoxForm | None:
+        """Which box the columns have."""
+        return next((form for form, sides in SIDES.items() if set(sides) <= set(self.columns)), None)

@@ -64,11 +64,16 @@ def levels(shapes: Shapes, widths: Sequence[int]) -> list[tuple[Found, ...]]:
     their order, or one table that has them all side by side. Empty where the outputs are not like this.
     """
     joined = sum(widths)
+    tables = [table(name, shape, [*widths, joined]) for name, shape in shapes.items()]
+    seen = [one for one in tables if one is not None]
+    if len(seen) < len(tables):
+        return []
+    # As many rows as columns may have, once in a while: then they lie as the others do.
+    clear = [one.turned for one in seen if one.n not in {*widths, joined}]
+    if clear and all(clear):
+        seen = [one if one.turned else Found(one.name, one.width, one.n, turned=True) for one in seen]
     groups: dict[int, list[Found]] = {}
-    for name, shape in shapes.items():
-        one = table(name, shape, [*widths, joined])
-        if one is None:
-            return []
+    for one in seen:
         groups.setdefault(one.n, []).append(one)
     made: list[tuple[Found, ...]] = []
     for n in sorted(groups, reverse=True):

@@ -12,8 +12,8 @@ from edge.vision.heads.base import Context, Floats, Head, Outputs, Shapes, float
 from edge.vision.heads.boxes import Chosen, Rows, best_class, to_frame_points
 from edge.vision.heads.rows import wants_table
 from edge.vision.heads.yolo import finished
-from edge.vision.nms import suppress_rotated
 from edge.vision.prediction import Prediction
+from edge.vision.rotated import quads_of, suppress_rotated
 
 
 def decode_yolo_obb(head: YoloObbHead, outputs: Outputs, context: Context) -> Prediction:
@@ -45,16 +45,6 @@ def _rotated(five: Floats, chosen: Chosen, kept: Rows, context: Context) -> Pred
     # Half the cross product of the diagonals, which holds for every quadrangle that a stretched picture makes of it.
     areas = np.abs(across[:, 0] * down[:, 1] - across[:, 1] * down[:, 0]) / 2
     return replace(prediction, quads=quads, areas_px=areas.astype(np.float32))
-
-
-def quads_of(five: Floats) -> Floats:
-    """Corners ``(n, 4, 2)`` of rotated boxes, clockwise from the upright box's left top. Angles in radians, clockwise."""
-    angle = five[:, 4]
-    along = np.stack([np.cos(angle), np.sin(angle)], axis=1) * five[:, 2:3] / 2
-    down = np.stack([-np.sin(angle), np.cos(angle)], axis=1) * five[:, 3:4] / 2
-    centre = five[:, :2]
-    corners = [centre - along - down, centre + along - down, centre + along + down, centre - along + down]
-    return np.stack(corners, axis=1).astype(np.float32)
 
 
 def _wants(head: YoloObbHead, shapes: Shapes, n_labels: int) -> str:

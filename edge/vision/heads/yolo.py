@@ -7,7 +7,7 @@ import math
 import cv2
 import numpy as np
 
-from edge.vision.conventions.yolo import End2EndHead, YoloV5Head, YoloV8Head, YoloXHead
+from edge.vision.conventions.yolo import SIDES, End2EndHead, YoloV5Head, YoloV8Head, YoloXHead
 from edge.vision.heads.base import Context, Floats, Head, Outputs, Shapes, activate, detections, floats, pick
 from edge.vision.heads.boxes import (
     Chosen,
@@ -92,7 +92,9 @@ def decode_end2end(head: End2EndHead, outputs: Outputs, context: Context) -> Pre
     if "image" in head.columns:
         rows = rows[rows[:, where("image")] == 0]
     chosen, rows = finished(rows, where("score"), where("label"), head.first_label, context)
-    boxes = rows[:, [where(side) for side in ("x1", "y1", "x2", "y2")]]
+    form = head.box_form
+    assert form is not None, "the head was checked when it was made"
+    boxes = corners(rows[:, [where(side) for side in SIDES[form]]], form)
     return in_order(to_input(boxes, head.unit, context.geometry), chosen, context)[0]
 
 
