@@ -16,6 +16,9 @@ from msgspec import Struct
 MAX_FINDINGS = 300
 """At most so many findings of one frame enter a core; the rest are counted in ``Inference.dropped``."""
 
+MAX_VALUES = 64
+"""At most so many named numbers of one frame or window enter a core."""
+
 ID_PATTERN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 """Ids of sites, agents, sources, devices, recipes: safe as a topic level, file name and URL part."""
 
@@ -70,6 +73,8 @@ class Inference(Struct, frozen=True, omit_defaults=True):
     infer_ms: float = 0.0
     postprocess_ms: float = 0.0
     anomaly: AnomalyScore | None = None
+    values: dict[str, float] = {}
+    """Named numbers of the whole frame or window, at most ``MAX_VALUES``; units are in the model's manifest."""
 
 
 class Reason(Struct, frozen=True, omit_defaults=True):

@@ -43,6 +43,8 @@ class Result(Struct, frozen=True, tag_field="t", tag="result", omit_defaults=Tru
     """One part's (or free-running frame's) verdict.
 
     ``part_no`` is the PLC's own number (u16), absent without a PLC; ``part_id`` counts this boot's parts from 1.
+    ``values``: named numbers the model gave, at most 64; with a sensor ``source`` and ``recipe`` are its name, ``frame_no``
+    counts its windows and ``utc_ms`` is that of a window's last sample.
     """
 
     decision: Decision
@@ -60,6 +62,7 @@ class Result(Struct, frozen=True, tag_field="t", tag="result", omit_defaults=Tru
     settings_rev: int = 0
     latency_ms: Latency = Latency()
     clock_trusted: bool = True
+    values: dict[str, float] = {}
 
 
 Level = Literal["info", "warning", "alarm"]

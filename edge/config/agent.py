@@ -44,13 +44,6 @@ class SourceConfig(Struct, frozen=True, forbid_unknown_fields=True):
     mm_per_px: Annotated[float, Meta(gt=0, le=100)] | None = None
 
 
-class DeviceConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """A PLC or other device."""
-
-    driver: Id
-    options: dict[str, Any] = {}
-
-
 class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """A bundle or bare ``.onnx``, and how many threads run it on one shared session."""
 
@@ -72,6 +65,28 @@ class GuardConfig(Struct, frozen=True, forbid_unknown_fields=True):
     max_trips: Annotated[int, Meta(ge=0)] = 100_000
     cpu_s: Annotated[int, Meta(ge=0, le=3600)] = 0
     liveness: bool = True
+
+
+class SensorConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Sensors that are read together ``rate_hz`` times a second, as windows for a series model (left out: that of
+    ``[model]``). ``channels``: a channel of the model is called so in the readings, where the names differ. ``policy``
+    where it is not that of ``[policy]``.
+    """
+
+    driver: Id
+    rate_hz: Annotated[float, Meta(gt=0, le=2000)]
+    options: dict[str, Any] = {}
+    channels: dict[str, str] = {}
+    model: ModelConfig | None = None
+    policy: dict[str, Any] | None = None
+    timeout_s: Seconds = 1.0
+
+
+class DeviceConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """A PLC or other device."""
+
+    driver: Id
+    options: dict[str, Any] = {}
 
 
 class RecipeConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -160,9 +175,10 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """All of ``agent.toml``."""
 
     agent: Identity
-    sources: dict[Id, SourceConfig]
     model: ModelConfig
     guard: GuardConfig = GuardConfig()
+    sources: dict[Id, SourceConfig] = {}
+    sensors: dict[Id, SensorConfig] = {}
     devices: dict[Id, DeviceConfig] = {}
     policy: dict[str, Any] = {}
     recipes: dict[Id, RecipeConfig] = {}

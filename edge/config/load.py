@@ -27,8 +27,9 @@ class Loaded(Struct, frozen=True):
     folder: Path
     source_options: dict[str, Any]
     device_options: dict[str, Any]
+    sensor_options: dict[str, Any]
     policies: dict[str, tuple[Any, Any]]
-    """Recipe name -> (policy class, its options); ``default`` is always there."""
+    """Recipe or sensor name -> (policy class, its options); ``default`` is always there."""
 
     def path(self, text: str) -> Path:
         """A path of the file, relative to the file's own folder."""
@@ -71,12 +72,19 @@ def complete(read: Read) -> Loaded:
         name: driver_options(device.driver, device.options, locator, ("devices", name))
         for name, device in config.devices.items()
     }
+    sensors = {
+        name: driver_options(sensor.driver, sensor.options, locator, ("sensors", name))
+        for name, sensor in config.sensors.items()
+    }
     policies = {"default": _policy(config.policy, locator, ("policy",))}
     for name, recipe in config.recipes.items():
         own = recipe.policy if recipe.policy is not None else config.policy
         policies[name] = _policy(own, locator, ("recipes", name, "policy"))
+    for name, sensor in config.sensors.items():
+        own = sensor.policy if sensor.policy is not None else config.policy
+        policies[name] = _policy(own, locator, ("sensors", name, "policy"))
     check_sense(config, locator, devices, {name: options for name, (_, options) in policies.items()})
-    return Loaded(config, locator, read.folder, sources, devices, policies)
+    return Loaded(config, locator, read.folder, sources, devices, sensors, policies)
 
 
 def driver_options(driver: str, options: dict[str, Any], locator: Locator, path: KeyPath) -> Any:
@@ -106,8 +114,11 @@ def _check_names(config: AgentConfig, locator: Locator) -> None:
 
     if config.agent.id == RESERVED_ID:
         raise wrong(("agent", "id"), "'coordinator' is a reserved agent id", "choose another id")
-    if not config.sources:
+    if not config.sources and not config.sensors:
         raise wrong(("sources",), "there is no source", "add a table [sources.camera]")
+    for name in config.sensors:
+        if name == "default" or name in config.sources or name in config.recipes:
+            raise wrong(("sensors", name), f"the name {name!r} is taken", "sensors, sources and recipes share their names")
     plc = config.plc
     if plc is None:
         for name, source in config.sources.items():

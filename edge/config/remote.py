@@ -21,9 +21,10 @@ def remote_settings(loaded: Loaded) -> tuple[RemoteKey, ...]:
     found += _declared(config.stop, "stop", ("stop",))
     found += _declared(config.evidence, "evidence", ("evidence",))
     for recipe, (_, options) in loaded.policies.items():
-        own = recipe != "default" and config.recipes[recipe].policy is not None
-        if recipe == "default" or own:
-            name = "policy" if recipe == "default" else f"recipes.{recipe}.policy"
+        table = "sensors" if recipe in config.sensors else "recipes"
+        owner = config.sensors.get(recipe) or config.recipes.get(recipe)
+        if owner is None or owner.policy is not None:
+            name = "policy" if owner is None else f"{table}.{recipe}.policy"
             found += _declared(options, name, ("policies", recipe))
     return tuple(sorted(found, key=lambda key: key.name))
 

@@ -32,14 +32,21 @@ def check_sense(config: AgentConfig, locator: Locator, devices: dict[str, Any], 
             raise wrong(("recipes", name, "region_px"), what, "write left, top, right, bottom")
     for name, options in policies.items():
         path: KeyPath = ("policy",)
-        if name != "default" and config.recipes[name].policy is not None:
-            path = ("recipes", name, "policy")
+        owner = config.sensors.get(name) or config.recipes.get(name)
+        if owner is not None and owner.policy is not None:
+            path = ("sensors" if name in config.sensors else "recipes", name, "policy")
         _check_policy(options, path, tuple(config.zones), wrong)
 
 
 def _check_policy(options: Any, path: KeyPath, zones: tuple[str, ...], wrong: Any) -> None:
     if getattr(options, "vote_k", 1) > (n := getattr(options, "vote_n", 32)):
         raise wrong((*path, "vote_k"), f"{options.vote_k} of {n} frames never fail", "make vote_n at least vote_k")
+    for name, limits in getattr(options, "values", {}).items():
+        low, high = getattr(limits, "low", None), getattr(limits, "high", None)
+        if low is None and high is None:
+            raise wrong((*path, "values", name), f"the rule for {name!r} has no limit", "write low or high")
+        if low is not None and high is not None and low > high:
+            raise wrong((*path, "values", name, "low"), f"nothing is above {low} and below {high}", "make high at least low")
     rules: dict[KeyPath, Any] = {("labels", label): rule for label, rule in getattr(options, "labels", {}).items()}
     rules["other",] = getattr(options, "other", None)
     for below, rule in rules.items():

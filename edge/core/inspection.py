@@ -197,6 +197,7 @@ class Parts:
             self.rev,
             latency,
             self._scribe.clock_trusted,
+            part.inferences[-1].values if part.inferences else {},
         )
         return result if len(findings) <= FINDINGS_REPORTED else replace(result, findings=findings[:FINDINGS_REPORTED])
 

@@ -19,6 +19,7 @@ from edge.domain import AnomalyScore, Decision, Finding, Inference, Reason, Verd
 _REMOTE: dict[str, Any] = {"remote": True}
 Share = Annotated[float, Meta(ge=0, le=1, extra=_REMOTE)]
 Area = Annotated[float, Meta(ge=0, le=1e9, extra=_REMOTE)]
+Limit = Annotated[float, Meta(ge=-1e12, le=1e12, extra=_REMOTE)]
 Count = Annotated[int, Meta(ge=0, le=100_000, extra=_REMOTE)]
 
 
@@ -65,9 +66,21 @@ class AnomalyRule(Struct, frozen=True, forbid_unknown_fields=True):
     unsure_margin: Share = 0.0
 
 
+class ValueRule(Struct, frozen=True, forbid_unknown_fields=True):
+    """When a named number of the model decides: below ``low`` or above ``high`` it gives ``verdict``; inside, but
+    nearer than ``unsure_band`` to a limit, the part is unsure. In the value's own unit. A number that did not come, or is
+    none, makes the part unsure: nobody knows whether it is in order.
+    """
+
+    verdict: Literal["fail", "unsure", "ignore"] = "fail"
+    low: Limit | None = None
+    high: Limit | None = None
+    unsure_band: Annotated[float, Meta(ge=0, le=1e12, extra=_REMOTE)] = 0.0
+
+
 class ThresholdOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """``[policy]``: a rule per label; ``other`` for labels without one (left out: they only inform); ``anomaly`` for
-    models that say how unlike good parts a frame is.
+    models that say how unlike good parts a frame is; ``values`` a rule per named number.
 
     A part fails when at least ``vote_k`` of its ``vote_n`` frames fail. After a fail, scores count from
     ``hysteresis`` lower, so that a borderline scene does not flicker.
@@ -76,6 +89,7 @@ class ThresholdOptions(Struct, frozen=True, forbid_unknown_fields=True):
     labels: dict[str, LabelRule] = {}
     other: LabelRule | None = None
     anomaly: AnomalyRule = AnomalyRule()
+    values: dict[str, ValueRule] = {}
     vote_k: Annotated[int, Meta(ge=1, le=32)] = 1
     vote_n: Annotated[int, Meta(ge=1, le=32)] = 1
     hysteresis: Annotated[float, Meta(ge=0, le=1)] = 0.0
@@ -113,6 +127,10 @@ class ThresholdPolicy:
             hard, soft = _anomalous(self._options.anomaly, inference.anomaly, ease)
             (failed if self._options.anomaly.verdict == "fail" else doubted).extend(hard)
             doubted.extend(soft)
+        for name, limits in self._options.values.items():
+            hard, soft = _out_of_limits(name, limits, inference.values.get(name))
+            (failed if limits.verdict == "fail" else doubted).extend(hard)
+            doubted.extend(soft)
         for label, findings in by_label.items():
             rule = self._options.labels.get(label, self._options.other)
             if rule is not None and rule.verdict != "ignore":
@@ -136,6 +154,22 @@ def _anomalous(rule: AnomalyRule, seen: AnomalyScore, ease: float) -> tuple[list
         return [Reason("anomalous", "anomaly", _short(seen.score), _short(eased))], []
     if seen.score >= eased - rule.unsure_margin * abs(limit):
         return [], [Reason("near_limit", "anomaly", _short(seen.score), _short(eased))]
+    return [], []
+
+
+def _out_of_limits(name: str, rule: ValueRule, seen: float | None) -> tuple[list[Reason], list[Reason]]:
+    if rule.verdict == "ignore":
+        return [], []
+    if seen is None or seen != seen:  # noqa: PLR0124  (NaN; a core imports no math for this)
+        return [], [Reason("no_value", name)]
+    for limit, sign, word in ((rule.low, 1, "below"), (rule.high, -1, "above")):
+        if limit is None:
+            continue
+        inside = (seen - limit) * sign
+        if inside < 0:
+            return [Reason(word, name, _short(seen), _short(limit))], []
+        if inside < rule.unsure_band:
+            return [], [Reason("near_limit", name, _short(seen), _short(limit))]
     return [], []
 
 

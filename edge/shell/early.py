@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.models.bundle import BareFile, Bundle, read_any
+from edge.models.series.manifest import takes_series
 
 if TYPE_CHECKING:
     from edge.config.agent import GuardConfig, ModelConfig
     from edge.models.predictor import Predictor
+    from edge.models.series.predictor import SeriesPredictor
 
 
 class EarlyModel:
@@ -28,7 +30,7 @@ class EarlyModel:
         self.model = model
         self._guard = guard
         self._path = path
-        self._predictor: Predictor | None = None
+        self._predictor: Predictor | SeriesPredictor | None = None
         self._error: Exception | None = None
         self._imported = threading.Event()
         self._loaded = threading.Event()
@@ -42,7 +44,7 @@ class EarlyModel:
         finally:
             self._imported.set()
 
-    def result(self) -> Predictor:
+    def result(self) -> Predictor | SeriesPredictor:
         """Wait until it is loaded. Raises ModelError."""
         self._loaded.wait()
         if self._predictor is None:
@@ -57,15 +59,25 @@ class EarlyModel:
 
     def _load(self) -> None:
         try:
-            found = read_any(self._path)
-            self._imported.wait()
-            self._predictor = self._predictor_of(found)
+            if takes_series(self._path):
+                self._imported.wait()
+                self._predictor = self._series()
+            else:
+                found = read_any(self._path)
+                self._imported.wait()
+                self._predictor = self._predictor_of(found)
             self._loaded.set()
             self._predictor.warm_up()
             self._answered = True
         except Exception as error:  # noqa: BLE001 - raised on the caller's thread, or found again by the worker's warm-up
             self._error = error
             self._loaded.set()
+
+    def _series(self) -> SeriesPredictor:
+        from edge.models.admit import limits_of
+        from edge.models.series.loading import load_series
+
+        return load_series(self._path, min_score=self.model.min_score, limits=limits_of(self.model))
 
     def _predictor_of(self, found: Bundle | BareFile) -> Predictor:
         from edge.models.admit import admit, limits_of

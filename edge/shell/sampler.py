@@ -9,7 +9,7 @@ from msgspec import structs
 
 from edge.core.backoff import Backoff
 from edge.domain import Reading
-from edge.errors import DeviceError
+from edge.errors import DeviceError, SourceEnded
 from edge.events import AgentEvent, DeviceChanged, Polled
 from edge.ports import Sensor
 from edge.shell.pace import NS_PER_S, Pace
@@ -22,6 +22,7 @@ GAP_KEY = "missed_samples"
 class SamplerThread(Worker):
     """One sensor, read ``rate_hz`` times a second on an absolute schedule; every reading is posted as Polled.
 
+    ``end`` is called after the last reading of a sensor that raises SourceEnded (a recording); it is not opened again.
     A gap (an outage, or a bus slower than the rate) is never filled: the next reading carries ``GAP_KEY``.
     Counters since boot: ``samples``, ``missed``.
     """
@@ -36,6 +37,7 @@ class SamplerThread(Worker):
         *,
         rate_hz: float,
         timeout_s: float = 1.0,
+        end: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(f"sampler-{name}", on_crash)
         self._name = name
@@ -44,6 +46,7 @@ class SamplerThread(Worker):
         self._backoff = backoff
         self._pace = Pace(1.0 / rate_hz)
         self._timeout_s = timeout_s
+        self._end = end
         self._up: bool | None = None
         self._told_missed = 0
         self._failed = 0
@@ -65,15 +68,24 @@ class SamplerThread(Worker):
                     self._sensor.open()
                     while not self.pause_s(self._pace.wait_ns(time.monotonic_ns()) / NS_PER_S):
                         self._sample()
+                except SourceEnded:
+                    self._end()
+                    self._wait_stop()
                 except DeviceError as error:
                     self._down(error)
         finally:
             self._sensor.close()
 
+    def _wait_stop(self) -> None:
+        with self.wake:
+            self.wake.wait_for(lambda: self.stopping)
+
     def _sample(self) -> None:
         self._pace.take(time.monotonic_ns())
         try:
             reading = self._sensor.read(self._timeout_s)
+        except SourceEnded:
+            raise
         except DeviceError:
             self._failed += 1
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from math import inf
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from edge.domain import MAX_FINDINGS, AnomalyScore, Finding, Inference
+from edge.domain import MAX_FINDINGS, MAX_VALUES, AnomalyScore, Finding, Inference
 from edge.vision.prediction import Prediction
 
 
@@ -49,6 +50,7 @@ def to_inference(prediction: Prediction, zones: Sequence[Zone] = ()) -> Inferenc
         infer_ms=timings.infer_ms,
         postprocess_ms=timings.postprocess_ms,
         anomaly=None if seen is None else AnomalyScore(seen.score, None if seen.threshold == inf else seen.threshold),
+        values=dict(islice(prediction.values.items(), MAX_VALUES)),
     )
 
 

@@ -18,6 +18,7 @@ from edge.errors import ModelError
 from edge.models.series.manifest import SeriesManifest
 from edge.ports import Runner
 from edge.series import heads
+from edge.series.conventions import SeriesRawHead, SeriesReconstructionHead, SeriesScoreHead, SeriesValueHead
 from edge.series.select import on_grid, select
 from edge.series.table import Table
 from edge.series.windows import Feed, Window, blobs, check_whole, fill, scaled, too_short, windows
@@ -77,6 +78,21 @@ class SeriesPredictor:
     def channels(self) -> tuple[str, ...]:
         """What a sample consists of, in order."""
         return self._channels
+
+    @property
+    def values(self) -> tuple[str, ...] | None:
+        """Names of the numbers it gives; None where only its answers tell."""
+        match self.manifest.output:
+            case SeriesValueHead(values=values):
+                return tuple(value.name for value in values)
+            case SeriesScoreHead():
+                return ("score",)
+            case SeriesReconstructionHead():
+                return ("score", *(f"error.{name}" for name in self._channels))
+            case SeriesRawHead():
+                return None
+            case _:
+                return ()
 
     def with_min_score(self, min_score: float) -> SeriesPredictor:
         """The same model and session, with one threshold for all labels."""
