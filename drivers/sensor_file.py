@@ -120,7 +120,9 @@ class CsvSensor:
             raise self._garbled(str(error)) from error
 
     def _garbled(self, why: str) -> DeviceError:
-        return DeviceError("SENSOR_GARBLED", f"{self._name}: {self._options.source} is no table", why, "export it as CSV")
+        return DeviceError(
+            "SENSOR_GARBLED", f"{self._name}: {self._options.source} is no table", why, "export it as CSV"
+        )
 
 
 def _value(cell: str) -> float | str:

@@ -118,7 +118,9 @@ def _check_names(config: AgentConfig, locator: Locator) -> None:
         raise wrong(("sources",), "there is no source", "add a table [sources.camera]")
     for name in config.sensors:
         if name == "default" or name in config.sources or name in config.recipes:
-            raise wrong(("sensors", name), f"the name {name!r} is taken", "sensors, sources and recipes share their names")
+            raise wrong(
+                ("sensors", name), f"the name {name!r} is taken", "sensors, sources and recipes share their names"
+            )
     plc = config.plc
     if plc is None:
         for name, source in config.sources.items():

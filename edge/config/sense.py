@@ -46,7 +46,9 @@ def _check_policy(options: Any, path: KeyPath, zones: tuple[str, ...], wrong: An
         if low is None and high is None:
             raise wrong((*path, "values", name), f"the rule for {name!r} has no limit", "write low or high")
         if low is not None and high is not None and low > high:
-            raise wrong((*path, "values", name, "low"), f"nothing is above {low} and below {high}", "make high at least low")
+            raise wrong(
+                (*path, "values", name, "low"), f"nothing is above {low} and below {high}", "make high at least low"
+            )
     rules: dict[KeyPath, Any] = {("labels", label): rule for label, rule in getattr(options, "labels", {}).items()}
     rules["other",] = getattr(options, "other", None)
     for below, rule in rules.items():

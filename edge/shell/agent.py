@@ -36,6 +36,7 @@ from edge.shell.journal import Journal
 from edge.shell.keeper import Keeper
 from edge.shell.logs import Logger
 from edge.shell.mailbox import Mailbox
+from edge.shell.sensing import SensorFeed, make_feed
 from edge.shell.status import status_of
 
 MB = 1024 * 1024
@@ -216,7 +217,9 @@ class Agent:
             max_width_px=config.evidence.max_width_px,
             utc_ms=self._utc_ms,
         )
-        captures = {name: self._capture(name, infer) for name in config.sources}
+        captures: dict[str, CaptureThread | SensorFeed] = {n: self._capture(n, infer) for n in config.sources}
+        for name, predictor in models.sensors.items():
+            captures[name] = make_feed(loaded, name, predictor, infer, self.post, self._on_crash)
         devices = {name: self._device(name) for name in config.devices}
         keeper = Keeper(self.journal, link, self.post, self._utc_ms_now, self._on_crash)
         return Shells(captures, infer, devices, store, evidence, self.journal, keeper, link)

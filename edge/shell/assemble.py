@@ -30,6 +30,9 @@ from edge.errors import ConfigError, JidokaError
 from edge.models.admit import limits_of
 from edge.models.loading import load as load_model
 from edge.models.predictor import Predictor
+from edge.models.series.loading import load_series
+from edge.models.series.manifest import takes_series
+from edge.models.series.predictor import SeriesPredictor
 from edge.ports import CAMERA_PATHS
 from edge.registry import DRIVERS
 from edge.registry import load as load_class
@@ -41,7 +44,12 @@ from edge.vision.findings import Zone, to_inference
 if TYPE_CHECKING:
     from edge.shell.endpoint import Endpoint
 
+SAME_RATE = 0.02
+"""A sensor may be read at a rate so much (a share of one) off the model's."""
 BUILTIN = "builtin:"
+
+
+AnyPredictor = Predictor | SeriesPredictor
 
 
 class Models(Struct, frozen=True):
@@ -50,7 +58,9 @@ class Models(Struct, frozen=True):
     engines: tuple[Engine, ...]
     routes: dict[str, Route]
     recipes: dict[str, RecipeSettings]
-    predictors: dict[str, Predictor]
+    predictors: dict[str, AnyPredictor]
+    sensors: dict[str, SeriesPredictor] = {}
+    """Whose windows go to which model, by sensor; routes and recipes have the sensor's name, too."""
 
 
 def load_models(loaded: Loaded, early: EarlyModel | None = None) -> Models:
@@ -59,7 +69,7 @@ def load_models(loaded: Loaded, early: EarlyModel | None = None) -> Models:
     Raises ModelError, ConfigError.
     """
     config = loaded.config
-    predictors: dict[str, Predictor] = {}
+    predictors: dict[str, AnyPredictor] = {}
     engines: dict[str, Engine] = {}
 
     def engine(model: ModelConfig, where: tuple[str, ...]) -> str:
@@ -67,11 +77,8 @@ def load_models(loaded: Loaded, early: EarlyModel | None = None) -> Models:
         key = f"{model.path}|{model.min_score}"
         if key not in predictors:
             try:
-                if early is not None and model is early.model:
-                    predictors[key] = early.result()
-                else:
-                    path, limits = loaded.path(model.path), limits_of(model, config.guard)
-                    predictors[key] = load_model(path, min_score=model.min_score, limits=limits)
+                is_early = early is not None and model is early.model
+                predictors[key] = early.result() if early is not None and is_early else _predictor(loaded, model)
             except JidokaError as error:
                 place = loaded.locator.where((*where, "path"))
                 raise type(error)(error.code, f"{place}: {error.what}", error.why, error.hint) from error
@@ -87,13 +94,47 @@ def load_models(loaded: Loaded, early: EarlyModel | None = None) -> Models:
     keys = {"default": base}
     for name, recipe in config.recipes.items():
         keys[name] = engine(recipe.model, ("recipes", name, "model")) if recipe.model else base
+    _check_pictures(loaded, {name: predictors[key] for name, key in keys.items()})
+    sensors: dict[str, SeriesPredictor] = {}
+    for name, sensor in config.sensors.items():
+        where = ("sensors", name, "model") if sensor.model else ("model",)
+        keys[name] = engine(sensor.model, where) if sensor.model else base
+        sensors[name] = _series(loaded, name, predictors[keys[name]], where)
     regions = {name: recipe.region_px for name, recipe in config.recipes.items()}
     routes = {name: Route(engines[key].name, regions.get(name), judge) for name, key in keys.items()}
     routes[""] = routes["default"]
     types = {name: recipe.part_type for name, recipe in config.recipes.items()}
     recipes = {name: RecipeSettings(predictors[key].ref, types.get(name)) for name, key in keys.items()}
     by_name = {engines[key].name: predictor for key, predictor in predictors.items()}
-    return Models(tuple(engines.values()), routes, recipes, by_name)
+    return Models(tuple(engines.values()), routes, recipes, by_name, sensors)
+
+
+def _predictor(loaded: Loaded, model: ModelConfig) -> AnyPredictor:
+    path, limits = loaded.path(model.path), limits_of(model, loaded.config.guard)
+    load = load_series if takes_series(path) else load_model
+    return load(path, min_score=model.min_score, limits=limits)
+
+
+def _check_pictures(loaded: Loaded, by_recipe: dict[str, AnyPredictor]) -> None:
+    """A camera's frames are no windows. Raises ConfigError MODEL_TAKES_SERIES."""
+    for name, predictor in by_recipe.items():
+        if loaded.config.sources and isinstance(predictor, SeriesPredictor):
+            where = loaded.locator.where(("model", "path") if name == "default" else ("recipes", name, "model", "path"))
+            hint = "name it in [sensors.NAME.model]"
+            raise ConfigError("MODEL_TAKES_SERIES", f"{where}: it takes windows of samples, no pictures", "", hint)
+
+
+def _series(loaded: Loaded, name: str, predictor: AnyPredictor, where: tuple[str, ...]) -> SeriesPredictor:
+    """Raises ConfigError MODEL_TAKES_PICTURES, SENSOR_RATE."""
+    if not isinstance(predictor, SeriesPredictor):
+        place = loaded.locator.where((*where, "path"))
+        hint = f"name a series model in [sensors.{name}.model]"
+        raise ConfigError("MODEL_TAKES_PICTURES", f"{place}: sensor {name!r} gives windows of samples", "", hint)
+    seen, wanted = loaded.config.sensors[name].rate_hz, predictor.manifest.input.rate_hz
+    if wanted and abs(seen - wanted) > SAME_RATE * wanted:
+        place = loaded.locator.where(("sensors", name, "rate_hz"))
+        raise ConfigError("SENSOR_RATE", f"{place}: {seen:g} Hz", f"the model was trained at {wanted:g} Hz", "use that")
+    return predictor
 
 
 def check_labels(loaded: Loaded, models: Models) -> list[str]:
@@ -105,6 +146,12 @@ def check_labels(loaded: Loaded, models: Models) -> list[str]:
             if known and label not in known:
                 where = loaded.locator.where(("policy", "labels", label))
                 said.append(f"{where}: the model of recipe {recipe!r} has no label {label!r}")
+    for name, predictor in models.sensors.items():
+        given, rules = predictor.values, getattr(loaded.policies[name][1], "values", {})
+        for value in rules if given is not None else ():
+            if value not in (given or ()):
+                where = loaded.locator.where(("policy", "values", value))
+                said.append(f"{where}: the model of sensor {name!r} gives no value {value!r}")
     return said
 
 
@@ -133,7 +180,11 @@ def core_settings(loaded: Loaded, recipes: dict[str, RecipeSettings]) -> Setting
         agent=config.agent.id,
         recipes=recipes,
         policies={name: options for name, (_, options) in loaded.policies.items()},
-        sources={name: SourceSettings(s.max_fps) for name, s in config.sources.items()},
+        # A sensor is a source, whose frames are windows.
+        sources={
+            **{name: SourceSettings(s.max_fps) for name, s in config.sources.items()},
+            **{name: SourceSettings() for name in config.sensors},
+        },
         devices=tuple(config.devices),
         plc=plc_settings(config.plc) if config.plc else None,
         stop=StopSettings(config.stop.consecutive, config.stop.m, config.stop.k),

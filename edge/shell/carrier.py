@@ -38,6 +38,7 @@ from edge.shell.framestore import FrameStore
 from edge.shell.infer import Infer
 from edge.shell.keeper import Keeper
 from edge.shell.logs import Logger
+from edge.shell.sensing import SensorFeed
 from edge.topics import MAX_RECORD_BYTES, TopicKind, encode
 
 
@@ -45,7 +46,7 @@ from edge.topics import MAX_RECORD_BYTES, TopicKind, encode
 class Shells:
     """All rooms with threads of one agent."""
 
-    captures: Mapping[str, CaptureThread]
+    captures: Mapping[str, CaptureThread | SensorFeed]
     infer: Infer
     devices: Mapping[str, ActuateThread]
     store: FrameStore

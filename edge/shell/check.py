@@ -26,6 +26,7 @@ class CheckReport(Struct, frozen=True):
     site: str
     sources: dict[str, str]
     devices: dict[str, str]
+    sensors: dict[str, str]
     models: dict[str, str]
     link: str
     data_dir: str
@@ -36,6 +37,7 @@ class CheckReport(Struct, frozen=True):
         """For a person."""
         said = [f"{self.file} is in order: agent {self.agent} of site {self.site}"]
         said += [f"  source {name}: {what}" for name, what in self.sources.items()]
+        said += [f"  sensor {name}: {what}" for name, what in self.sensors.items()]
         said += [f"  device {name}: {what}" for name, what in self.devices.items()]
         said += [f"  model {name}: {what}" for name, what in self.models.items()]
         said += [f"  link: {self.link}", f"  data: {self.data_dir}"]
@@ -48,7 +50,10 @@ def check_agent(file: Path) -> CheckReport:
     config = loaded.config
     for name, source in config.sources.items():
         make_driver(source.driver, loaded.source_options[name], name, loaded.folder).close()
-        _check_file(loaded, name)
+        _check_file(loaded, "sources", name, loaded.source_options[name])
+    for name, sensor in config.sensors.items():
+        make_driver(sensor.driver, loaded.sensor_options[name], name, loaded.folder).close()
+        _check_file(loaded, "sensors", name, loaded.sensor_options[name])
     for name, device in config.devices.items():
         make_driver(device.driver, loaded.device_options[name], name, loaded.folder).close()
     link = "none: the agent works alone"
@@ -64,6 +69,7 @@ def check_agent(file: Path) -> CheckReport:
         agent=config.agent.id,
         site=config.agent.site,
         sources={name: f"{one.driver}, {one.trigger}, {one.deliver}" for name, one in config.sources.items()},
+        sensors={name: f"{one.driver}, {one.rate_hz:g} Hz" for name, one in config.sensors.items()},
         devices={name: one.driver for name, one in config.devices.items()},
         models={name: _named(one.labels) for name, one in models.predictors.items()},
         link=link,
@@ -73,11 +79,11 @@ def check_agent(file: Path) -> CheckReport:
     )
 
 
-def _check_file(loaded: Loaded, name: str) -> None:
+def _check_file(loaded: Loaded, table: str, name: str, options: object) -> None:
     """A video or folder must be there now; a camera may come later. Raises ConfigError SOURCE_ABSENT."""
-    path = source_file(loaded.source_options[name], loaded.folder)
+    path = source_file(options, loaded.folder)
     if path is not None and not path.exists():
-        where = loaded.locator.where(("sources", name, "options", "source"))
+        where = loaded.locator.where((table, name, "options", "source"))
         raise ConfigError("SOURCE_ABSENT", f"{where}: there is no file or folder {path}", hint="check the path")
 
 

@@ -77,7 +77,7 @@ class EarlyModel:
         from edge.models.admit import limits_of
         from edge.models.series.loading import load_series
 
-        return load_series(self._path, min_score=self.model.min_score, limits=limits_of(self.model))
+        return load_series(self._path, min_score=self.model.min_score, limits=limits_of(self.model, self._guard))
 
     def _predictor_of(self, found: Bundle | BareFile) -> Predictor:
         from edge.models.admit import admit, limits_of

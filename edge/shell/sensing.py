@@ -11,18 +11,22 @@ window's, and only values, classes and scores enter the core. A sensor is a sour
 from __future__ import annotations
 
 import math
+import random
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from edge.config import Loaded
 from edge.core.backoff import Backoff
 from edge.core.windows import WindowCutter
 from edge.domain import FrameRef, Reading
 from edge.events import AgentEvent, Capture, CaptureFailed, DeviceChanged, Polled, SourceChanged
+from edge.models.series.predictor import SeriesPredictor
 from edge.ports import Frame, Sensor
 from edge.series.spec import Channel, SeriesInput
+from edge.shell.assemble import make_driver
 from edge.shell.capture import Sink
 from edge.shell.sampler import GAP_KEY, SamplerThread
 from edge.shell.worker import OnCrash
@@ -148,9 +152,31 @@ class SensorFeed:
         if turn.cut:
             samples: Any = np.array(list(self._ring)[-turn.cut :], np.float64)
             frame = Frame(FrameRef(self._name, turn.window_no, reading.at_ns), samples)
-            self._sink.submit(
-                frame, asked_ns=reading.at_ns, recipe=self._name, deliver="every", block=self._finite
-            )
+            self._sink.submit(frame, asked_ns=reading.at_ns, recipe=self._name, deliver="every", block=self._finite)
+
+
+def make_feed(
+    loaded: Loaded,
+    name: str,
+    predictor: SeriesPredictor,
+    sink: Sink,
+    post: Callable[[AgentEvent], None],
+    on_crash: OnCrash,
+) -> SensorFeed:
+    """A feed as the settings file says; nothing is opened."""
+    config = loaded.config.sensors[name]
+    return SensorFeed(
+        name,
+        make_driver(config.driver, loaded.sensor_options[name], name, loaded.folder),
+        predictor.manifest.input,
+        sink,
+        post,
+        on_crash,
+        Backoff(0.2, 5.0, random.SystemRandom()),
+        rate_hz=config.rate_hz,
+        timeout_s=config.timeout_s,
+        names=config.channels,
+    )
 
 
 def _number(value: object, channel: Channel) -> float:

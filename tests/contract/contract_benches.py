@@ -14,6 +14,7 @@ from peer_plc import PlcPeer
 from drivers.camera_http import HttpCamera, HttpOptions
 from drivers.camera_opencv import OpenCvCamera, OpenCvOptions
 from drivers.plc_modbus import ModbusOptions, ModbusPlc
+from drivers.sensor_file import CsvOptions, CsvSensor
 
 
 class RelayBench:
@@ -130,3 +131,33 @@ class FolderBench:
     def babble(self, seed: int) -> None:
         for path in self._folder.iterdir():
             path.write_bytes(bytes((seed + i * i) % 256 for i in range(500)))
+
+
+class TableBench:
+    """A recording that can be taken away or spoilt; files do not freeze."""
+
+    driver = "csv"
+    faults = frozenset({"vanish", "babble"})
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "recording.csv"
+
+    def __enter__(self) -> Self:
+        self.heal()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def make(self, timeout_s: float) -> CsvSensor:
+        assert timeout_s > 0
+        return CsvSensor("oven", CsvOptions(source=str(self._file)))
+
+    def heal(self) -> None:
+        self._file.write_text("temp_c,door\n" + "".join(f"{i},shut\n" for i in range(20)))
+
+    def vanish(self) -> None:
+        self._file.unlink()
+
+    def babble(self, seed: int) -> None:
+        self._file.write_bytes(bytes((seed + i * i) % 256 for i in range(500)))

@@ -7,20 +7,27 @@ from contextlib import ExitStack
 from importlib.metadata import entry_points
 
 import pytest
-from contract_benches import CoilBench, FolderBench, OpenCvStreamBench, PlcBench, SnapshotBench, StreamBench
+from contract_benches import CoilBench, FolderBench, OpenCvStreamBench, PlcBench, SnapshotBench, StreamBench, TableBench
 
 from drivers.conformance import shape, wire
 from edge.registry import DRIVERS, load, names
 
-BENCHES = (PlcBench, CoilBench, SnapshotBench, StreamBench, OpenCvStreamBench, FolderBench)
-SAMPLES = {"modbus": {"host": "127.0.0.1"}, "http": {"url": "http://127.0.0.1:9/x"}, "opencv": {"source": "none.png"}}
+BENCHES = (PlcBench, CoilBench, SnapshotBench, StreamBench, OpenCvStreamBench, FolderBench, TableBench)
+SAMPLES = {
+    "modbus": {"host": "127.0.0.1"},
+    "http": {"url": "http://127.0.0.1:9/x"},
+    "opencv": {"source": "none.png"},
+    "csv": {"source": "none.csv"},
+}
 OURS = {point.name for point in entry_points(group=DRIVERS) if point.dist and point.dist.name == "jidoka-edge"}
 
 
 @pytest.fixture(params=BENCHES, ids=lambda kind: kind.__name__)
 def bench(request, tmp_path) -> Iterator[wire.Bench]:
     with ExitStack() as stack:
-        yield stack.enter_context(request.param(tmp_path) if request.param is FolderBench else request.param())
+        yield stack.enter_context(
+            request.param(tmp_path) if request.param in {FolderBench, TableBench} else request.param()
+        )
 
 
 def having(bench, fault: str) -> None:

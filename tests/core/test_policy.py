@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core.policy import AnomalyRule, LabelRule, StopRule, ThresholdOptions, ThresholdPolicy
+from edge.core.policy import AnomalyRule, LabelRule, StopRule, ThresholdOptions, ThresholdPolicy, ValueRule
 from edge.core.settings import StopSettings
 from edge.domain import AnomalyScore, Finding, Inference
 
@@ -124,3 +124,31 @@ def test_anomalies_vote_and_flicker_no_more_than_findings():
     frames = [unlike(5.0, 4.0), unlike(1.0, 4.0), unlike(3.8, 4.0)]
     assert policy.judge(frames, "none").decision == "pass"
     assert policy.judge(frames, "fail").decision == "fail"
+
+
+@pytest.mark.parametrize(
+    ("seen", "decision", "why"),
+    [
+        (50.0, "pass", []),
+        (9.0, "fail", [("below", 9.0, 10.0)]),
+        (10.0, "unsure", [("near_limit", 10.0, 10.0)]),
+        (14.9, "unsure", [("near_limit", 14.9, 10.0)]),
+        (15.0, "pass", []),
+        (86.0, "unsure", [("near_limit", 86.0, 90.0)]),
+        (90.5, "fail", [("above", 90.5, 90.0)]),
+        (math.nan, "unsure", [("no_value", 0.0, 0.0)]),
+        (None, "unsure", [("no_value", 0.0, 0.0)]),
+    ],
+)
+def test_values_have_limits(seen, decision, why):
+    rules = ThresholdOptions(values={"life": ValueRule(low=10.0, high=90.0, unsure_band=5.0)})
+    verdict = judge(rules, Inference((), values={} if seen is None else {"life": seen, "other": -1e9}))
+    assert verdict.decision == decision
+    assert [(r.rule, r.seen, r.limit) for r in verdict.reasons] == why
+    assert all(r.label == "life" for r in verdict.reasons)
+
+
+def test_a_value_rule_may_only_doubt_or_say_nothing():
+    for verdict, decision in (("unsure", "unsure"), ("ignore", "pass")):
+        rules = ThresholdOptions(values={"life": ValueRule(verdict=verdict, low=10.0)})
+        assert judge(rules, Inference((), values={"life": 1.0})).decision == decision
