@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 WIDTH_PX, STRIP_PX, EDGE_PX, MOST_STRIPS = 640, 96, 6, 12
+TOP_PX = 34
+"""Room for the verdict that an overlay writes there."""
 GROUND, LINE, GRID = (255, 255, 255), (140, 60, 20), (225, 225, 225)
 
 
@@ -17,12 +19,12 @@ def plot(samples: NDArray[Any]) -> NDArray[np.uint8]:
     the same, so that a spike is seen.
     """
     columns = np.asarray(samples, np.float64).reshape(len(samples), -1).T[:MOST_STRIPS]
-    height = max(240, STRIP_PX * len(columns))
+    height = max(240, STRIP_PX * len(columns)) + TOP_PX
     image = np.full((height, WIDTH_PX, 3), GROUND, np.uint8)
-    strip_px = height / len(columns)
+    strip_px = (height - TOP_PX) / len(columns)
     x = np.linspace(EDGE_PX, WIDTH_PX - EDGE_PX, max(2, columns.shape[1]))[: columns.shape[1]]
     for number, column in enumerate(columns):
-        top = number * strip_px
+        top = TOP_PX + number * strip_px
         cv2.line(image, (0, int(top)), (WIDTH_PX, int(top)), GRID, 1)
         there = np.isfinite(column)
         if not there.any():

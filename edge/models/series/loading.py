@@ -6,8 +6,7 @@ from pathlib import Path
 
 from edge.errors import ModelError
 from edge.models import guard
-from edge.models.bundle import MAX_MODEL_BYTES, sha256_of
-from edge.models.files import read_bounded
+from edge.models.bundle import BareFile, read_any
 from edge.models.graph.read import read as read_graph
 from edge.models.runner import OnnxRunner
 from edge.models.series import manifest, propose
@@ -27,13 +26,14 @@ def load_series(
     path = Path(model)
     if path.is_dir():
         found = manifest.read(path)
-        signature = guard.examine(found.onnx, found.sha256, cache=cache, limits=limits)
+        signature = guard.examine(found.onnx, found.sha256, external=found.external, cache=cache, limits=limits)
     else:
-        onnx = read_bounded(path, MAX_MODEL_BYTES)
-        signature = guard.examine(onnx, sha256_of(onnx), cache=cache, limits=limits)
-        proposed, assumed = propose.propose(signature, read_graph(onnx), path.stem)
-        found = SeriesBundle(proposed, onnx, sha256_of(onnx), None, assumed)
-    runner = OnnxRunner(found.onnx)
+        bare = read_any(path)
+        assert isinstance(bare, BareFile)
+        signature = guard.examine(bare.onnx, bare.sha256, external=bare.external, cache=cache, limits=limits)
+        proposed, assumed = propose.propose(signature, read_graph(bare.onnx), bare.name)
+        found = SeriesBundle(proposed, bare.onnx, bare.sha256, None, bare.external, assumed)
+    runner = OnnxRunner(found.onnx, found.external)
     predictor = SeriesPredictor(
         found.manifest,
         found.ref,

@@ -23,7 +23,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -33,7 +33,7 @@ from msgspec import Meta, Struct
 from edge.config.check import checked, parse_toml
 from edge.domain import ModelRef
 from edge.errors import ConfigError, ModelError
-from edge.models import bundle
+from edge.models import bundle, external
 from edge.models.bundle import About, Sha256
 from edge.models.files import read_bounded
 from edge.models.toml import dump_toml
@@ -72,6 +72,8 @@ class SeriesBundle:
     onnx: bytes
     sha256: str
     folder: Path | None = None
+    external: dict[str, bytes] = field(default_factory=dict)
+    """Data of other files by location, as :mod:`edge.models.external` reads them."""
     assumed: tuple[str, ...] = ()
 
     @property
@@ -118,7 +120,8 @@ def read(folder: Path) -> SeriesBundle:
         if data_sha != listed:
             what = f"{path} is not the file that {bundle.MANIFEST_FILE} lists"
             raise ModelError("MODEL_CHECKSUM", what, "its sha256 differs", "copy the bundle again, or write it anew")
-    return SeriesBundle(manifest, onnx, digest, folder)
+    beside = external.read_beside(onnx, folder / bundle.MODEL_FILE)
+    return SeriesBundle(manifest, onnx, external.identity(digest, beside), folder, beside)
 
 
 def write(folder: Path, manifest: SeriesManifest, onnx: bytes) -> SeriesBundle:
