@@ -1,9 +1,10 @@
-"""Which of a model's inputs is the picture, and what the others are told."""
+"""What a model's inputs beside the picture are told."""
 
 from __future__ import annotations
 
 from edge.errors import ModelError
-from edge.models.guard import Signature, Tensor
+from edge.models.contract import picture_of
+from edge.models.guard import Signature
 from edge.vision.extras import ExtraInput
 from edge.vision.spec import InputSpec
 
@@ -17,19 +18,11 @@ _DTYPES = {
 }
 
 
-def picture_of(signature: Signature, spec: InputSpec) -> Tensor:
-    """The first input that ``extra`` does not name. Raises ModelError MODEL_INPUT_UNFIT where there is none."""
-    for one in signature.inputs:
-        if one.name not in spec.extra:
-            return one
-    raise _unfit("[input.extra] names all of the model's inputs", "one of them must take the picture")
-
-
 def extra_inputs(signature: Signature, spec: InputSpec) -> tuple[ExtraInput, ...]:
     """What the inputs beside the picture are told. Raises ModelError MODEL_INPUT_UNFIT if that does not fit them, if
     one is told nothing, or if there is no such input.
     """
-    picture = picture_of(signature, spec)
+    picture = picture_of(signature)
     others = [one for one in signature.inputs if one is not picture]
     strange = sorted(set(spec.extra) - {one.name for one in others})
     if strange:

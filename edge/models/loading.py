@@ -13,7 +13,7 @@ from edge.models import contract, golden
 from edge.models.admit import Admitted, admit
 from edge.models.bundle import Bundle, read_any
 from edge.models.guard import GuardLimits
-from edge.models.inputs import extra_inputs, picture_of
+from edge.models.inputs import extra_inputs
 from edge.models.predictor import Predictor
 from edge.models.runner import OnnxRunner
 from edge.models.series.manifest import takes_series
@@ -48,11 +48,13 @@ def predictor_of(admitted: Admitted, min_score: float | None = None, runner: Onn
     runner = runner or OnnxRunner(found.onnx, found.external)
     shapes = {output.name: tuple(d or 0 for d in output.shape) for output in admitted.signature.outputs}
     heads.check_shapes(manifest.output, shapes, len(manifest.model.labels))
+    picture = contract.picture_of(admitted.signature)
+    assert picture is not None, "the contract was checked before"
     predictor = Predictor(
         manifest,
         found.ref,
         runner,
-        input_name=picture_of(admitted.signature, manifest.input).name,
+        input_name=picture.name,
         output_names=runner.output_names,
         dtype=contract.dtype_of(admitted.signature),
         assumed=admitted.assumed,
