@@ -101,7 +101,7 @@ def _read(folder: Path, location: str, most: int) -> bytes:
     finally:
         if here >= 0:
             os.close(here)
-    with os.fdopen(file, "rb") as opened:
+    try:
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode):
             raise _refused(f"{location[:100]!r} is not a regular file")
@@ -113,7 +113,10 @@ def _read(folder: Path, location: str, most: int) -> bytes:
             raise ModelError(
                 "MODEL_TOO_LARGE", "the model's external data is too large", f"at most {MAX_BYTES} bytes are read"
             )
-        data = opened.read(most + 1)
+        with os.fdopen(file, "rb", closefd=False) as opened:
+            data = opened.read(most + 1)
+    finally:
+        os.close(file)
     if len(data) > most:
         raise ModelError("MODEL_TOO_LARGE", "the model's external data grew while it was read", "")
     return data

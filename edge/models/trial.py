@@ -151,12 +151,15 @@ def _dims(shape: list[Any]) -> list[int | None]:
 
 
 def _refusal(code: str, error: Exception) -> dict[str, Any]:
-    text = " ".join(str(error).split())[:400]
+    text = " ".join(str(error).split())
     if isinstance(error, MemoryError) or "bad_alloc" in text or "Failed to allocate memory" in text:
         return {"code": "MODEL_LIMITS", "why": "it needs more memory than a model may"}
     if "Unsupported model IR version" in text or "is under development" in text:
         code = "MODEL_TOO_NEW"
-    return {"code": code, "why": text}
+    # In front is where in the runtime's own source it was noticed, with a signature: of no use to anybody here.
+    noticed = text.rfind("onnxruntime::")
+    said = text[noticed:].partition(") ")[2] if noticed >= 0 else ""
+    return {"code": code, "why": (said or text)[:400]}
 
 
 if __name__ == "__main__":
