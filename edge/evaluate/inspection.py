@@ -51,7 +51,8 @@ def bad_score(low: Prediction, names: Names, again: Again | None) -> float:
 def truth_is_bad(sample: Sample, names: Names, marked: bool | None) -> bool | None:
     """By the class of the picture, else by what is in it; ``marked``: the truth shows something.
 
-    None: nobody can judge it, as where there are only crowds."""
+    None: nobody can judge it, as where there are only crowds.
+    """
     if sample.label is not None:
         return not names.is_good(sample.label)
     if sample.things is not None:
@@ -100,7 +101,7 @@ def plots_of(curve: Sweep, inspection: Inspection) -> list[Plot]:
     overkill = curve.overkill[picked] / max(curve.n_good, 1)
     edges = [float(x[0]), float(x[-1]), *(m for m, _ in marks if np.isfinite(m))]
     low, high = min(0.0, *edges), max(edges)
-    if high > 1.0 or high < 0.2:  # noqa: PLR2004  (scores in a unit of the model's own)
+    if high > 1.0 + 1e-6 or high < 0.2:  # noqa: PLR2004  (scores in a unit of the model's own)
         low, high = min(edges), max(edges)
     else:
         high = 1.0

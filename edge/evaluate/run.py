@@ -168,10 +168,12 @@ class Evaluator:
         if anomaly and threshold is None:
             notes.append("the model has no threshold yet: see jidoka model calibrate")
         elif self._task == "classify":
-            notes.append("rejected: the likeliest class is not a good one; curves are over 1 - the score of good")
+            notes.append(
+                "a picture is rejected where its likeliest class is not a good one; curves are over 1 - the score of good"
+            )
         elif not anomaly:
             notes.append(
-                "rejected: anything is found at the working thresholds; curves use one threshold for all labels"
+                "a picture is rejected where anything is found at the working thresholds; curves use one for all labels"
             )
         return inspection
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edge.errors import InputError, JidokaError
 from edge.evaluate.datasets.coco import read_coco
-from edge.evaluate.datasets.files import entries, folders, is_picture, under
+from edge.evaluate.datasets.files import entries, is_picture, subfolders, under
 from edge.evaluate.datasets.folders import pairs, read_folders
 from edge.evaluate.datasets.masks import folders_of, read_masks
 from edge.evaluate.datasets.table import read_csv
@@ -56,7 +56,7 @@ def recognise(path: Path) -> tuple[str, Path]:
     tables = [p for p in entries(path) if p.suffix.lower() == ".csv"]
     if len(tables) == 1:
         return "csv", tables[0]
-    if any(next(under(folder), None) is not None for folder in folders(path)):
+    if any(next(under(folder), None) is not None for folder in subfolders(path)):
         return "folders", path
     if any(mask is not None for _, mask in pairs([p for p in entries(path) if is_picture(p)])):
         return "masks", path

@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import Struct
 
 from edge.errors import InputError
-from edge.evaluate.datasets.files import MAX_CLASSES, MAX_SAMPLES, folders, inside
+from edge.evaluate.datasets.files import MAX_CLASSES, MAX_SAMPLES, inside, subfolders
 from edge.evaluate.truth import Dataset, Outline, Rle, Sample, Thing, invalid, too_large
 from edge.models.files import read_bounded
 
@@ -186,7 +186,7 @@ def _pictures(file: Path, images: list[_Image]) -> Path:
     split = [word for word in file.stem.replace("-", "_").split("_") if word]
     wanted = [d / word for d in near for word in ("images", *split)]
     wanted += [d / "images" / word for d in near for word in split]
-    candidates = [*near[:1], *wanted, near[1], *folders(file.parent)]
+    candidates = [*near[:1], *wanted, near[1], *subfolders(file.parent)]
     step = max(1, len(images) // _TRIED)
     names = [image.file_name for image in images[::step]]
     safe = [name for n, name in enumerate(names) if inside(file.parent, name, file, f"images[{n * step}]")]

@@ -41,7 +41,7 @@ def pictures(folder: Path) -> list[Path]:
     return [path for path in entries(folder) if is_picture(path)]
 
 
-def folders(folder: Path) -> list[Path]:
+def subfolders(folder: Path) -> list[Path]:
     """Folders in a folder, by name."""
     return [path for path in entries(folder) if path.is_dir()]
 

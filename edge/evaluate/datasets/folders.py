@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge.errors import InputError
-from edge.evaluate.datasets.files import MAX_CLASSES, MAX_SAMPLES, folders, name_of, pictures, under
+from edge.evaluate.datasets.files import MAX_CLASSES, MAX_SAMPLES, name_of, pictures, subfolders, under
 from edge.evaluate.truth import Dataset, Sample, is_good, too_large
 
 _SPLITS = ("test", "val", "valid", "validation")
@@ -15,7 +15,7 @@ _SPLITS = ("test", "val", "valid", "validation")
 def read_folders(root: Path) -> Dataset:
     """The folders of ``root``, or of its ``test`` or ``val`` where there is one, each a class."""
     top = next((root / split for split in _SPLITS if (root / split).is_dir()), root)
-    classes = [folder for folder in folders(top) if next(under(folder), None) is not None]
+    classes = [folder for folder in subfolders(top) if next(under(folder), None) is not None]
     if len(classes) > MAX_CLASSES:
         raise too_large(top, "folders", MAX_CLASSES)
     if not classes:

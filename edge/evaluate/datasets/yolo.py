@@ -103,16 +103,16 @@ def _parse(file: Path) -> _Yaml:
 
 
 def _inline(file: Path, number: int, text: str) -> dict[int, str]:
+    """``[first, second]`` or ``{0: first, 1: second}``."""
     text = text.strip()
     if text[:1] + text[-1:] not in {"[]", "{}"}:
         raise invalid(file, number, "names is neither a list nor a table", "write names: [first, second]")
-    words = [w for w in re.findall(r"\"[^\"]*\"|'[^']*'|[^,]+", text[1:-1]) if w.strip()]
+    inner = text[1:-1]
     if text[0] == "[":
+        words = [word for word in re.findall(r"\"[^\"]*\"|'[^']*'|[^,]+", inner) if word.strip()]
         return {n: _unquoted(word) for n, word in enumerate(words)}
-    found = [
-        re.match(r"\s*(\d+)\s*:\s*(.+)$", word) for word in re.findall(r"\d+\s*:\s*(?:\"[^\"]*\"|'[^']*'|[^,]+)", text)
-    ]
-    return {int(item[1]): _unquoted(item[2]) for item in found if item}
+    items = re.findall(r"(\d+)\s*:\s*(\"[^\"]*\"|'[^']*'|[^,]+)", inner)
+    return {int(n): _unquoted(word) for n, word in items}
 
 
 def _unquoted(text: str) -> str:

@@ -47,8 +47,10 @@ def upper_bound(count: int, of: int, confidence: float = 0.95) -> float:
 
 
 def needed_without_event(rate: float, confidence: float = 0.95) -> int:
-    """So many trials without one event are needed to show that its rate is at most ``rate`` (0..1, not 0)."""
-    return 1 if rate >= 1.0 else math.ceil(math.log(1.0 - confidence) / math.log1p(-rate))
+    """So many trials without one event are needed to show that its rate is at most ``rate`` (0..1; a thousand millionth
+    at least).
+    """
+    return 1 if rate >= 1.0 else math.ceil(math.log(1.0 - confidence) / math.log1p(-max(rate, 1e-9)))
 
 
 def _beta_quantile(probability: float, a: float, b: float) -> float:

@@ -63,8 +63,12 @@ class AreaScorer:
         both = int(((true > 0) & (found == np.maximum(true, 0))).sum())
         sizes = int((true > 0).sum()) + int(((found > 0) & counted).sum())
         missed = sum(region.covered == 0 for region in regions)
-        dice = 2 * both / sizes if sizes else 1.0
-        return f"{len(regions)} regions, {missed} missed, {false} false; Dice {dice:.2f}", 1.0 - dice
+        note = f"{len(regions)} regions, {missed} missed, {false} false"
+        if not regions:
+            # Without a true region Dice is 0 for a single pixel too many: only whole false regions count.
+            return note, 1.0 if false else 0.0
+        dice = 2 * both / sizes
+        return f"{note}; Dice {dice:.2f}", 1.0 - dice
 
     def scored(self) -> Scored:
         out = Scored()
