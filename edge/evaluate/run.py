@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from edge.domain import ModelRef
 from edge.errors import ImageError, InputError, JidokaError
 from edge.evaluate.inspection import FLOOR, Again, inspect_records, plots_of
 from edge.evaluate.names import Names, names_of
@@ -20,6 +21,7 @@ from edge.evaluate.scorers.words import TextScorer, ValueScorer
 from edge.evaluate.truth import Dataset, Sample
 from edge.models.files import read_bounded
 from edge.ports import Image
+from edge.series.table import MAX_TABLE_BYTES, parse_table
 from edge.vision import imageio
 from edge.vision.prediction import Prediction
 
@@ -28,6 +30,7 @@ class Model(Protocol):
     """What is asked of a model: a predictor, a cascade, anything that answers as one."""
 
     manifest: Any
+    ref: ModelRef
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -38,7 +41,7 @@ class Model(Protocol):
         """The same with one threshold for all labels."""
         ...
 
-    def __call__(self, image: Image, mm_per_px: float | None = None) -> Prediction:
+    def __call__(self, image: Any, mm_per_px: float | None = None) -> Prediction:
         """Frame in, prediction out."""
         ...
 
@@ -68,7 +71,17 @@ def load_picture(sample: Sample) -> Image:
     return imageio.decode(read_bounded(sample.file, imageio.DEFAULT_LIMITS.max_bytes, "IMAGE"))
 
 
-def look(model: Any, image: Image, mm_per_px: float | None) -> Looked:
+def inputs_of(model: Any, sample: Sample) -> Iterator[tuple[str, Any]]:
+    """What of a sample goes into the model, with names: its picture, or each window of its table."""
+    if not hasattr(model, "windows"):
+        yield sample.name, load_picture(sample)
+        return
+    table = parse_table(read_bounded(sample.file, MAX_TABLE_BYTES, "FILE"), sample.name)
+    for number, window in enumerate(model.windows(table, sample.name)):
+        yield f"{sample.name}#{number}", window.values
+
+
+def look(model: Any, image: Any, mm_per_px: float | None) -> Looked:
     """Run a frame; a model that has ``preprocess``, ``run`` and ``postprocess`` runs once for all thresholds."""
     if all(hasattr(model, part) for part in ("preprocess", "run", "postprocess")):
         prepared = model.preprocess(image)
@@ -95,6 +108,8 @@ class Evaluator:
         self._scorer: Scorer | None = None
         self._task = ""
         self._ms = 0.0
+        self._anomaly = False
+        self.taken = 0
         self._anomaly_threshold: float | None = None
 
     def run(self) -> Iterator[Sample]:
@@ -104,20 +119,22 @@ class Evaluator:
         """
         for index, sample in enumerate(self.dataset.samples):
             try:
-                self._take(index, sample)
+                for name, image in inputs_of(self.model, sample):
+                    self._take(index, replace(sample, name=name), image)
             except (ImageError, InputError) as error:
                 if error.code == "DATASET_UNFIT" and not self.records:
                     raise
                 self.failed.append(failed(sample.name, error))
+            self.taken += 1
             yield sample
 
-    def _take(self, index: int, sample: Sample) -> None:
-        image = load_picture(sample)
+    def _take(self, index: int, sample: Sample, image: Any) -> None:
         looked = look(self.model, image, self.settings.mm_per_px)
         found = looked.found
         if self._scorer is None:
             self._task = "instances" if found.instances else found.task
             self.names = self._names(found)
+            self._anomaly = found.anomaly is not None
             self._scorer = scorer_for(found, self.dataset, self.names, self.settings)
         timings = found.timings
         self._ms += timings.preprocess_ms + timings.infer_ms + timings.postprocess_ms
@@ -133,7 +150,7 @@ class Evaluator:
         whole = found.task in {"classify", "series"}
         labels = self.model.labels or found.labels
         names = names_of(labels, self.dataset, self.settings.renames, self.settings.good, whole=whole)
-        if found.task == "anomaly":
+        if found.anomaly is not None:
             return replace(names, labels=("anomaly",), numbers={}, agnostic=True, notes=())
         return names
 
@@ -153,7 +170,7 @@ class Evaluator:
         )
 
     def _inspect(self, scored: Scored, notes: list[str]) -> Inspection | None:
-        anomaly = self._task == "anomaly"
+        anomaly = self._anomaly
         threshold = self._anomaly_threshold if anomaly else self._working_threshold()
         floor = -float("inf") if anomaly or self._task in {"classify", "series"} else 0.0
         settings = self.settings
@@ -167,7 +184,7 @@ class Evaluator:
         scored.plots = [*plots_of(curve, inspection), *scored.plots]
         if anomaly and threshold is None:
             notes.append("the model has no threshold yet: see jidoka model calibrate")
-        elif self._task == "classify":
+        elif self._task in {"classify", "series"}:
             notes.append(
                 "a picture is rejected where its likeliest class is not a good one; curves are over 1 - the score of good"
             )
@@ -201,11 +218,16 @@ def scorer_for(found: Prediction, dataset: Dataset, names: Names, settings: Sett
             lambda: TextScorer(settings.confidence),
         ),
         (bool(found.values), any(s.values for s in samples), ValueScorer),
+        (
+            found.anomaly is not None,
+            objects or labelled,
+            lambda: AreaScorer(names, dataset.classes, settings.confidence),
+        ),
         (found.task in {"classify", "series"}, labelled, lambda: ClassScorer(names, settings.confidence)),
         (found.task in {"detect", "keypoints"} or found.instances, objects, lambda: ObjectScorer(names)),
         (
-            found.task in {"segment", "anomaly"},
-            objects or (found.task == "anomaly" and labelled),
+            found.task == "segment",
+            objects,
             lambda: AreaScorer(names, dataset.classes, settings.confidence),
         ),
         (found.task in {"detect", "keypoints", "segment"}, labelled, lambda: GoodBadScorer(names)),

@@ -17,33 +17,36 @@ if TYPE_CHECKING:
 
 _FORMATS = ("folders", "coco", "yolo", "masks", "csv")
 
+Html = Annotated[Path | None, typer.Option(help="Write a report: one file, with curves and the worst cases.")]
+Form = Annotated[
+    str | None, typer.Option("--format", help=f"What the data set is, if it is not told right: {', '.join(_FORMATS)}.")
+]
+EscapeRate = Annotated[
+    float, typer.Option(help="Find the threshold at which at most this share of bad pictures passes.", min=0.0, max=1.0)
+]
+Good = Annotated[
+    list[str] | None, typer.Option(help="A class that means that nothing is wrong; told by its name by default.")
+]
+Rename = Annotated[
+    list[str] | None,
+    typer.Option("--map", help="A class of the data set and the model's label for it.", metavar="CLASS=LABEL"),
+]
+MinScore = Annotated[
+    float | None, typer.Option(help="Working threshold for all labels, instead of the bundle's.", min=0.0, max=1.0)
+]
+
 
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A bundle folder or an .onnx file.", metavar="MODEL")],
     dataset: Annotated[Path, typer.Argument(help="A folder, COCO JSON, data.yaml or CSV.", metavar="DATASET")],
-    html: Annotated[
-        Path | None, typer.Option(help="Write a report: one file, with curves and the worst cases.")
-    ] = None,
+    html: Html = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-    form: Annotated[
-        str | None,
-        typer.Option("--format", help=f"What the data set is, if it is not told right: {', '.join(_FORMATS)}."),
-    ] = None,
-    escape_rate: Annotated[
-        float,
-        typer.Option(help="Find the threshold at which at most this share of bad pictures passes.", min=0.0, max=1.0),
-    ] = 0.01,
+    form: Form = None,
+    escape_rate: EscapeRate = 0.01,
     confidence: Annotated[float, typer.Option(help="Of intervals.", min=0.5, max=0.9999)] = 0.95,
-    good: Annotated[
-        list[str] | None, typer.Option(help="A class that means that nothing is wrong; told by its name by default.")
-    ] = None,
-    rename: Annotated[
-        list[str] | None,
-        typer.Option("--map", help="A class of the data set and the model's label for it.", metavar="CLASS=LABEL"),
-    ] = None,
-    min_score: Annotated[
-        float | None, typer.Option(help="Working threshold for all labels, instead of the bundle's.", min=0.0, max=1.0)
-    ] = None,
+    good: Good = None,
+    rename: Rename = None,
+    min_score: MinScore = None,
     mm_per_px: Annotated[float | None, typer.Option(help="Size of a pixel of the frame, for limits in mm².")] = None,
     limit: Annotated[int | None, typer.Option(help="Take so many pictures, spread over the set.", min=1)] = None,
 ) -> None:
@@ -51,49 +54,61 @@ def evaluate(
 
     Data sets: a folder with a folder a class (one of them good: good and bad are told apart); MVTec's
     test/ and ground_truth/; COCO JSON; YOLO text files; images/ and masks/, or masks beside the
-    pictures; CSV with a header: file,label or file,label,x0,y0,x1,y1 or file,mask or file,text.
+    pictures; CSV with a header: file,label or file,label,x0,y0,x1,y1 or file,mask or file,text. For
+    models of samples: CSV with file,label or file and numbers, each file a table.
 
     Ctrl-C ends early and says what was found so far.
     """
-    import msgspec
-
     from edge.cli import media
     from edge.evaluate.datasets import READERS, read_dataset
     from edge.evaluate.run import Evaluator, Settings
-    from edge.models.loading import load
 
     if form is not None and form not in READERS:
         raise typer.BadParameter(f"one of {', '.join(READERS)}", param_hint="--format")
     if mm_per_px is not None and not mm_per_px > 0:
         raise typer.BadParameter("must be above 0", param_hint="--mm-per-px")
+    settings = Settings(_renames(rename or []), frozenset(good or ()), escape_rate, confidence, mm_per_px)
     media.quiet_decoders()
     truth = read_dataset(dataset, form)
     if limit is not None and limit < len(truth.samples):
         truth = _spread(truth, limit)
     for sentence in truth.said:
         note(f"data set: {sentence}")
+    evaluator = Evaluator(_loaded(model, min_score), truth, settings)
+    _judge(evaluator, model, html, json=json)
+
+
+def _loaded(model: Path, min_score: float | None) -> Any:
+    """A predictor of pictures or of windows of samples, or an error that names the model."""
+    from edge.models.loading import load
+    from edge.models.series.loading import load_series
+    from edge.models.series.manifest import takes_series
+
     try:
-        predictor = load(model, min_score=min_score)
+        series = model.is_dir() and takes_series(model)
+        predictor = load_series(model, min_score=min_score) if series else load(model, min_score=min_score)
     except ModelError as error:
         what = error.what if str(model) in error.what else f"{model}: {error.what}"
         raise ModelError(error.code, what, error.why, error.hint) from error
     for sentence in predictor.assumed:
         note(f"assumed: {sentence}")
-    settings = Settings(_renames(rename or []), frozenset(good or ()), escape_rate, confidence, mm_per_px)
-    evaluator = Evaluator(predictor, truth, settings)
+    return predictor
+
+
+def _judge(evaluator: Evaluator, model: Path, html: Path | None, *, json: bool) -> None:
+    import msgspec
+
     broken = _run(evaluator)
     evaluation = evaluator.finish()
-    identity = msgspec.to_builtins(predictor.ref) | {
-        "licence": predictor.manifest.model.licence,
-        "file": str(model),
-    }
+    manifest, truth = evaluator.model.manifest, evaluator.dataset
+    identity = msgspec.to_builtins(evaluator.model.ref) | {"licence": manifest.model.licence, "file": str(model)}
     if html is not None:
         _report(evaluator, evaluation, identity, html)
     _say(evaluation, truth, identity, json=json)
     if html is not None:
         note(f"report: {html}")
     if broken:
-        note(f"ended early: {len(evaluation.records)} of {len(truth.samples)} pictures")
+        note(f"ended early: after {evaluator.taken} of {len(truth.samples)} pictures")
         raise typer.Exit(int(Exit.INTERRUPTED))
     if evaluation.failed:
         raise typer.Exit(int(Exit.INPUT))

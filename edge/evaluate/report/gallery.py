@@ -135,10 +135,9 @@ def _word(picture: Image, text: str, left: int, bottom: int, face: Typeface) -> 
 
 
 def _heated(image: Image, heat: np.ndarray) -> Image:
-    """The map over the picture, from its own lowest to its own highest value."""
+    """The map over the picture: 0..1, one half at its threshold."""
     gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)  # noqa: PLR2004
-    low, high = float(np.nanmin(heat)), float(np.nanmax(heat))
-    level = np.nan_to_num((heat - low) / max(high - low, 1e-12)) * 255
+    level = np.clip(np.nan_to_num(heat), 0.0, 1.0) * 255
     sized = cv2.resize(level.astype(np.uint8), (gray.shape[1], gray.shape[0]), interpolation=cv2.INTER_LINEAR)
     colored = cv2.applyColorMap(sized, cv2.COLORMAP_INFERNO)
     return np.asarray(cv2.addWeighted(cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR), 0.6, colored, 0.4, 0), np.uint8)
