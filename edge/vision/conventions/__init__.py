@@ -11,6 +11,7 @@ from typing import Any
 from edge.vision.conventions.anomaly import AnomalyHead, MemoryBankHead, ReconstructionHead
 from edge.vision.conventions.lists import DetrHead, IndexedHead, ListedHead, SsdHead
 from edge.vision.conventions.maps import LabelMapHead, SegmentHead
+from edge.vision.conventions.reading import CodesHead, CtcHead, TextBoxesHead
 from edge.vision.conventions.shapes import (
     RetinaFaceHead,
     ScrfdHead,
@@ -50,11 +51,16 @@ HeadSpec = (
     | AnomalyHead
     | ReconstructionHead
     | MemoryBankHead
+    | TextBoxesHead
+    | CtcHead
+    | CodesHead
 )
 
 HEAD_TASK: dict[type[Any], Task] = {
     AnomalyHead: "anomaly",
     ClassifyHead: "classify",
+    CodesHead: "codes",
+    CtcHead: "ocr",
     DetrHead: "detect",
     DistanceHead: "detect",
     End2EndHead: "detect",
@@ -69,6 +75,7 @@ HEAD_TASK: dict[type[Any], Task] = {
     ScrfdHead: "keypoints",
     SegmentHead: "segment",
     SsdHead: "detect",
+    TextBoxesHead: "detect",
     YoloFastestHead: "detect",
     YoloMapsHead: "detect",
     YoloObbHead: "detect",
@@ -96,6 +103,8 @@ __all__ = [
     "HEAD_TASK",
     "AnomalyHead",
     "ClassifyHead",
+    "CodesHead",
+    "CtcHead",
     "DetrHead",
     "DistanceHead",
     "End2EndHead",
@@ -111,6 +120,7 @@ __all__ = [
     "ScrfdHead",
     "SegmentHead",
     "SsdHead",
+    "TextBoxesHead",
     "YoloFastestHead",
     "YoloMapsHead",
     "YoloObbHead",

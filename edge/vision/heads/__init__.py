@@ -15,6 +15,8 @@ from edge.vision.conventions import (
     HEAD_TASK,
     AnomalyHead,
     ClassifyHead,
+    CodesHead,
+    CtcHead,
     DetrHead,
     DistanceHead,
     End2EndHead,
@@ -30,6 +32,7 @@ from edge.vision.conventions import (
     ScrfdHead,
     SegmentHead,
     SsdHead,
+    TextBoxesHead,
     YoloFastestHead,
     YoloMapsHead,
     YoloObbHead,
@@ -43,6 +46,8 @@ from edge.vision.conventions import (
 from edge.vision.heads.anomaly import ANOMALY, RECONSTRUCTION
 from edge.vision.heads.base import Context, Head, Outputs, Shapes, limits_of
 from edge.vision.heads.classify import CLASSIFY
+from edge.vision.heads.codes import CODES
+from edge.vision.heads.ctc import CTC
 from edge.vision.heads.distances import DISTANCES
 from edge.vision.heads.finished import INDEXED, LISTED
 from edge.vision.heads.instances import YOLO_SEG
@@ -52,6 +57,7 @@ from edge.vision.heads.points import RETINAFACE, SCRFD, YOLO_POSE, YUNET
 from edge.vision.heads.raw import RAW
 from edge.vision.heads.rotated import YOLO_OBB
 from edge.vision.heads.segment import LABEL_MAP, SEGMENT
+from edge.vision.heads.text_boxes import TEXT_BOXES
 from edge.vision.heads.unread import UNREAD
 from edge.vision.heads.yolo import END2END, YOLOV5, YOLOV8, YOLOX
 from edge.vision.heads.yolo_maps import FASTESTDET, YOLO_FASTEST, YOLO_MAPS
@@ -60,6 +66,8 @@ from edge.vision.prediction import Prediction
 HEADS: dict[type[Any], Head] = {
     AnomalyHead: ANOMALY,
     ClassifyHead: CLASSIFY,
+    CodesHead: CODES,
+    CtcHead: CTC,
     DetrHead: DETR,
     DistanceHead: DISTANCES,
     End2EndHead: END2END,
@@ -73,6 +81,7 @@ HEADS: dict[type[Any], Head] = {
     ReconstructionHead: RECONSTRUCTION,
     RawHead: RAW,
     SegmentHead: SEGMENT,
+    TextBoxesHead: TEXT_BOXES,
     SsdHead: SSD,
     YoloFastestHead: YOLO_FASTEST,
     YoloMapsHead: YOLO_MAPS,
