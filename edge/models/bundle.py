@@ -44,6 +44,8 @@
 
     [calibration]                     # where [thresholds] anomaly is from; written by `jidoka model calibrate`
 
+    [[stage]]                         # optional: further models on what this one found, see edge.models.stages
+
     [metrics]                         # optional numbers for people
     recall = 0.991
 
@@ -70,7 +72,7 @@ from msgspec import Meta, Struct
 
 from edge.domain import ID_PATTERN, ModelRef
 from edge.errors import ModelError
-from edge.models import external
+from edge.models import external, stages
 from edge.models.files import read_bounded
 from edge.models.toml import dump_toml
 from edge.vision.conventions import HEAD_TASK, HeadSpec, files_of
@@ -131,16 +133,18 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     thresholds: Thresholds = Thresholds()
     tiling: Tiling | None = None
     calibration: Calibration | None = None
+    stage: stages.Stages = ()
     metrics: dict[str, float] = {}
     golden: tuple[Golden, ...] = ()
     files: Annotated[dict[str, Sha256], Meta(max_length=MAX_FILES)] = {}
 
     def __post_init__(self) -> None:
-        expected = HEAD_TASK[type(self.output)]
+        expected = stages.task_of(HEAD_TASK[type(self.output)], self.stage)
         if self.model.task != expected:
             raise ValueError(f"head gives task {expected!r}, [model] says {self.model.task!r}")
         if not self.model.labels and self.model.task in LABELLED:
             raise ValueError(f"[model] names no labels; task {self.model.task!r} needs them")
+        stages.check(self.model.labels, self.stage)
         if self.tiling is not None and self.model.task not in TILED:
             raise ValueError(f"[tiling] is not for task {self.model.task!r}")
         unknown = set(self.thresholds.labels) - set(self.model.labels)

@@ -31,8 +31,9 @@ _QUARTER_DEG = 90
 
 @dataclass(slots=True, eq=False)
 class _Frame(Prepared):
-    """A prepared frame with the pixels that crops are cut from."""
+    """A frame prepared for the first model, with the pixels that crops are cut from."""
 
+    inner: Prepared | None = None
     image: Image | None = None
 
 
@@ -50,23 +51,18 @@ class Cascade(Predictor):
     """A first model with stages, used like any other predictor."""
 
     def __init__(self, first: Predictor, steps: Sequence[tuple[Stage, Predictor]]) -> None:
+        # Not super().__init__: everything that runs is the first model's, whatever kind of predictor that is.
         shas = [first.ref.sha256, *(model.ref.sha256 for _, model in steps)]
-        ref = ModelRef(first.ref.name, first.ref.version, sha256_of("\n".join(shas).encode()))
-        super().__init__(
-            first.manifest,
-            ref,
-            first.runner,
-            input_name=first.input_name,
-            output_names=first.output_names,
-            dtype=first.dtype,
-            assumed=first.assumed,
-        )
+        self.ref = ModelRef(first.ref.name, first.ref.version, sha256_of("\n".join(shas).encode()))
+        self.manifest = first.manifest
+        self.assumed = first.assumed
+        self.first = first
         self.stages = tuple(steps)
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The first model's, then those of stages whose rows are listed, each once."""
-        found = list(self.manifest.model.labels)
+        found = list(self.first.labels)
         for stage, model in self.stages:
             if stage.use in {"nest", "frame"}:
                 found += model.labels
@@ -75,21 +71,27 @@ class Cascade(Predictor):
     def with_min_score(self, min_score: float) -> Predictor:
         """One threshold for the first model's rows, or, where a stage reads them, for what was read."""
         if not any(stage.use == "read" for stage, _ in self.stages):
-            return Cascade(super().with_min_score(min_score), self.stages)
-        steps = [(s, m.with_min_score(min_score) if s.use == "read" else m) for s, m in self.stages]
-        return Cascade(self, steps)
+            return Cascade(self.first.with_min_score(min_score), self.stages)
+        return Cascade(self.first, [(s, m.with_min_score(min_score) if s.use == "read" else m) for s, m in self.stages])
 
     def preprocess(self, image: Image) -> Prepared:
         """The first model's input; the frame is kept for the stages (not copied)."""
-        prepared = super().preprocess(image)
-        return _Frame(prepared.geometry, prepared.preprocess_ms, prepared.workspace, image)
+        inner = self.first.preprocess(image)
+        return _Frame(inner.geometry, inner.preprocess_ms, None, inner, image)
+
+    def run(self, prepared: Prepared) -> RawOutputs:
+        """The first model on its input."""
+        assert isinstance(prepared, _Frame)
+        assert prepared.inner is not None
+        return self.first.run(prepared.inner)
 
     def postprocess(self, outputs: RawOutputs, prepared: Prepared, mm_per_px: float | None = None) -> Prediction:
         """The first model's rows through all stages."""
         assert isinstance(prepared, _Frame)
         image = prepared.image
         assert image is not None
-        found = super().postprocess(outputs, prepared, mm_per_px)
+        assert prepared.inner is not None
+        found = self.first.postprocess(outputs, prepared.inner, mm_per_px)
         first = found.timings
         rows = _Rows([None] * len(found))
         spent: list[tuple[str, float]] = [("first", first.preprocess_ms + first.infer_ms + first.postprocess_ms)]
@@ -107,7 +109,7 @@ class Cascade(Predictor):
         """Every model once."""
         for _, model in self.stages:
             model.warm_up()
-        return super().warm_up()
+        return self.first.warm_up()
 
 
 def build(first: Predictor, found: Bundle, load: Callable[[str | Path, int], Predictor], depth: int) -> Predictor:

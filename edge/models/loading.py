@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from edge.errors import ModelError
-from edge.models import contract, golden
+from edge.models import cascade, contract, dictionary, golden
 from edge.models.admit import Admitted, admit
-from edge.models.bundle import Bundle, read_any
+from edge.models.bundle import MANIFEST_FILE, Bundle, read_any
 from edge.models.guard import GuardLimits
 from edge.models.inputs import extra_inputs
 from edge.models.predictor import Predictor
 from edge.models.runner import OnnxRunner
 from edge.models.series.manifest import takes_series
+from edge.models.stages import BUILTIN, is_codes
 from edge.vision import heads
 
 
@@ -29,25 +31,46 @@ def load(
 ) -> Predictor:
     """Load a model, guarded: nothing of it is run here that did not pass a trial in a child process.
 
-    ``model`` is a bundle folder or an ``.onnx`` file. ``min_score`` overrides the bundle's thresholds. ``cache`` is
-    where trial results are kept. Raises ModelError; see :mod:`edge.models.bundle`, ``guard`` and ``inspect``.
+    ``model`` is a bundle folder, an ``.onnx`` file or a built-in (``codes``, see :mod:`edge.models.codes`).
+    ``min_score`` overrides the bundle's thresholds. ``cache`` is where trial results are kept. Raises ModelError; see
+    :mod:`edge.models.bundle`, ``guard`` and ``inspect``.
     """
+    predictor = _load(model, 0, cache=cache, limits=limits)
+    return predictor if min_score is None else predictor.with_min_score(min_score)
+
+
+def _load(model: str | Path, depth: int, *, cache: Path | None, limits: GuardLimits | None) -> Predictor:
+    if is_codes(str(model)) and not (Path(model) / MANIFEST_FILE).exists():
+        from edge.models.codes import load_codes
+
+        return load_codes(str(model).removeprefix(BUILTIN))
     if takes_series(Path(model)):
         hint = "it is for `jidoka infer` on tables, and for [sensors]"
         raise ModelError("MODEL_TAKES_SERIES", f"{model} takes windows of samples, no pictures", "", hint)
-    return predictor_of(admit(read_any(Path(model)), cache=cache, limits=limits), min_score)
+    admitted = admit(read_any(Path(model)), cache=cache, limits=limits)
+    return predictor_of(admitted, cache=cache, limits=limits, depth=depth)
 
 
-def predictor_of(admitted: Admitted, min_score: float | None = None, runner: OnnxRunner | None = None) -> Predictor:
+def predictor_of(
+    admitted: Admitted,
+    min_score: float | None = None,
+    runner: OnnxRunner | None = None,
+    *,
+    cache: Path | None = None,
+    limits: GuardLimits | None = None,
+    depth: int = 0,
+) -> Predictor:
     """The second half of :func:`load`: the session, if there is none yet, and everything around it.
 
-    Golden pictures are checked here.
+    Golden pictures are checked here. The models of a cascade's stages are loaded here, each guarded; ``depth`` says how
+    many bundles this one lies in.
     """
     found = admitted.bundle
     manifest = found.manifest
+    head = dictionary.completed(found, admitted.signature)
     runner = runner or OnnxRunner(found.onnx, found.external)
     shapes = {output.name: tuple(d or 0 for d in output.shape) for output in admitted.signature.outputs}
-    heads.check_shapes(manifest.output, shapes, len(manifest.model.labels))
+    heads.check_shapes(head, shapes, len(manifest.model.labels))
     picture = contract.picture_of(admitted.signature)
     assert picture is not None, "the contract was checked before"
     predictor = Predictor(
@@ -60,8 +83,10 @@ def predictor_of(admitted: Admitted, min_score: float | None = None, runner: Onn
         assumed=admitted.assumed,
         extra=extra_inputs(admitted.signature, manifest.input),
         data=_data_of(found),
+        head=head,
     )
     golden.check(found, predictor)
+    predictor = cascade.build(predictor, found, partial(_load, cache=cache, limits=limits), depth)
     return predictor if min_score is None else predictor.with_min_score(min_score)
 
 

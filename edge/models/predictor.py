@@ -27,6 +27,7 @@ from edge.domain import ModelRef
 from edge.models.bundle import Manifest
 from edge.ports import Image, Runner
 from edge.vision import heads
+from edge.vision.conventions import HeadSpec
 from edge.vision.extras import ExtraInput
 from edge.vision.geometry import Geometry
 from edge.vision.prediction import Prediction, Timings
@@ -58,7 +59,8 @@ class RawOutputs:
 class Predictor:
     """A model with all that is around it. Any number of threads may use one at the same time.
 
-    ``assumed`` says what :mod:`edge.models.inspect` had to assume of a bare file.
+    ``assumed`` says what :mod:`edge.models.inspect` had to assume of a bare file. ``head`` is the manifest's with what it
+    names filled in (a dictionary).
     """
 
     def __init__(
@@ -73,8 +75,10 @@ class Predictor:
         assumed: tuple[str, ...] = (),
         extra: Sequence[ExtraInput] = (),
         data: Mapping[str, NDArray[Any]] | None = None,
+        head: HeadSpec | None = None,
     ) -> None:
         self.manifest = manifest
+        self._head = head or manifest.output
         self.ref = ref
         self.assumed = assumed
         self._runner = runner
@@ -106,6 +110,7 @@ class Predictor:
             assumed=self.assumed,
             extra=self._extra,
             data=self._data,
+            head=self._head,
         )
 
     def preprocess(self, image: Image) -> Prepared:
@@ -135,7 +140,7 @@ class Predictor:
         """What the numbers mean, in frame pixels. Raises ModelError MODEL_OUTPUT_UNFIT."""
         started_ns = time.perf_counter_ns()
         context = self.context(prepared.geometry, mm_per_px, outputs.blob)
-        prediction = heads.decode(self.manifest.output, outputs.tensors, context)
+        prediction = heads.decode(self._head, outputs.tensors, context)
         return replace(prediction, timings=Timings(prepared.preprocess_ms, outputs.infer_ms, _since_ms(started_ns)))
 
     def context(

@@ -28,7 +28,7 @@ class Crop:
     """A piece of a frame. ``to_frame`` is the 3 x 3 matrix from its pixels (corners whole numbers) to the frame's."""
 
     image: Image
-    to_frame: NDArray[np.float64]
+    to_frame: NDArray[Any]
 
     def turned(self, quarters: int) -> Crop:
         """The same piece, turned clockwise by so many quarters."""

@@ -29,11 +29,22 @@ def to_document(source: str, prediction: Prediction, verdict: Verdict | None = N
         "infer": round(timings.infer_ms, 3),
         "postprocess": round(timings.postprocess_ms, 3),
     }
+    if timings.stages:
+        document["ms"]["stages"] = {name: round(ms, 3) for name, ms in timings.stages}
     return document
 
 
 def lists_of(prediction: Prediction) -> dict[str, Any]:
-    """The task's own lists and objects."""
+    """The task's own lists and objects, with those that further models saw in the same picture."""
+    lists = _own_lists(prediction)
+    for other in prediction.beside:
+        for key, found in lists_of(other).items():
+            both = isinstance(lists.get(key), list) and isinstance(found, list)
+            lists[key] = [*lists[key], *found] if both else lists.get(key, found)
+    return lists
+
+
+def _own_lists(prediction: Prediction) -> dict[str, Any]:
     task = prediction.task
     lists: dict[str, Any] = {}
     if task in {"detect", "keypoints"} or prediction.instances:

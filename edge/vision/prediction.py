@@ -15,11 +15,14 @@ Polygon = NDArray[np.float32]
 
 
 class Timings(Struct, frozen=True):
-    """Wall time of the steps, in milliseconds."""
+    """Wall time of the steps, in milliseconds. ``stages``: of a cascade, what each model took in all, by name in order;
+    ``first`` is the one that all others follow.
+    """
 
     preprocess_ms: float = 0.0
     infer_ms: float = 0.0
     postprocess_ms: float = 0.0
+    stages: tuple[tuple[str, float], ...] = ()
 
 
 _UNTIMED = Timings()
@@ -60,8 +63,9 @@ class Prediction:
     ``quads`` float32 ``(n, 4, 2)``: corners of rotated boxes, lines of text and codes, clockwise as seen from the
     upright thing's top left, in frame pixels. ``keypoints`` float32 ``(n, k, 3)``: x, y in frame pixels and score 0..1.
     ``texts`` and ``formats`` (of codes): one a row. ``values``: named numbers of the whole frame or window.
-    ``nested``: with a cascade, one prediction a row, of what the next stage saw in it, in frame pixels.
     ``steps`` float32 ``(T, k)``: with ``series``, scores or values of each step of the window, where the model has them.
+    ``nested``: with a cascade, one prediction a row, of what the next stage saw in it, in frame pixels (task ``raw`` and
+    no rows where no stage looked). ``beside``: what further models saw in the same picture.
     """
 
     task: Task
@@ -85,6 +89,7 @@ class Prediction:
     values: dict[str, float] = field(default_factory=dict)
     nested: tuple[Prediction, ...] = ()
     steps: NDArray[np.float32] | None = None
+    beside: tuple[Prediction, ...] = ()
     timings: Timings = _UNTIMED
 
     def __len__(self) -> int:

@@ -41,6 +41,7 @@ def move_back(prediction: Prediction, corner: tuple[int, int], frame_shape: tupl
         quads=None if prediction.quads is None else prediction.quads + by,
         keypoints=None if prediction.keypoints is None else prediction.keypoints + np.append(by, np.float32(0)),
         nested=tuple(move_back(inner, corner, frame_shape) for inner in prediction.nested),
+        beside=tuple(move_back(other, corner, frame_shape) for other in prediction.beside),
         frame_width_px=frame_shape[1],
         frame_height_px=frame_shape[0],
     )

@@ -50,9 +50,13 @@ def read(steps: Floats, characters: tuple[str, ...], blank: int = 0) -> tuple[st
 
 def _steps(head: CtcHead, output: Floats) -> Floats:
     """``(T, C)``."""
-    if head.layout == "tnc":
-        return output[:, 0]
-    return output[0].T if head.layout == "nct" else output[0]
+    match head.layout:
+        case "ntc":
+            return np.asarray(output[0])
+        case "tnc":
+            return np.asarray(output[:, 0])
+        case _:
+            return np.asarray(output[0].T)
 
 
 def classes_of(head: CtcHead, shape: tuple[int, ...]) -> int:

@@ -108,12 +108,12 @@ def from_top_left(quads: Floats) -> Floats:
 def sides(quads: Floats) -> Floats:
     """Width (along the line) and height of quads ``(n, 4, 2)``: ``(n, 2)``, the longer of each two."""
     ways = np.linalg.norm(np.roll(quads, -1, axis=1) - quads, axis=2)
-    return np.maximum(ways[:, :2], ways[:, 2:]).astype(np.float32)
+    return np.asarray(np.maximum(ways[:, :2], ways[:, 2:]), np.float32)
 
 
 def around(quads: Floats) -> Floats:
     """Upright boxes ``(n, 4)`` around quads ``(n, 4, 2)``."""
-    return np.concatenate([quads.min(axis=1), quads.max(axis=1)], axis=1)
+    return np.asarray(np.concatenate([quads.min(axis=1), quads.max(axis=1)], axis=1), np.float32)
 
 
 def reading_order(quads: Floats) -> NDArray[np.int64]:
