@@ -19,6 +19,12 @@ MAX_FINDINGS = 300
 MAX_VALUES = 64
 """At most so many named numbers of one frame or window enter a core."""
 
+MAX_TEXT_CHARS = 256
+"""At most so much of one text that was read enters a core."""
+
+MAX_REASON_CHARS = 120
+"""At most so much text stands in a reason."""
+
 ID_PATTERN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 """Ids of sites, agents, sources, devices, recipes: safe as a topic level, file name and URL part."""
 
@@ -42,6 +48,7 @@ class Finding(Struct, frozen=True, omit_defaults=True):
 
     ``score`` is 0 to 1. ``xyxy`` is (left, top, right, bottom) in frame pixels. ``area_px`` is the region's own
     area where there is a mask, else that of the box. ``area_mm2`` is there where the source knows mm per px.
+    ``text`` is what was read there: a line of text, or a code, whose format is then the label; at most 256 characters.
     """
 
     label: str
@@ -50,6 +57,7 @@ class Finding(Struct, frozen=True, omit_defaults=True):
     area_px: float = 0.0
     area_mm2: float | None = None
     zone: str | None = None
+    text: str = ""
 
 
 class AnomalyScore(Struct, frozen=True):
@@ -62,7 +70,8 @@ class AnomalyScore(Struct, frozen=True):
 
 
 class Inference(Struct, frozen=True, omit_defaults=True):
-    """What came out of one frame: at most ``MAX_FINDINGS`` findings, highest score first, and what it cost.
+    """What came out of one frame: at most ``MAX_FINDINGS`` findings, highest score first (lines of text as they are
+    read; what a further model saw in a thing follows it), and what it cost.
 
     ``anomaly`` is there with models that say how unlike good parts the whole frame is; their findings are the regions.
     """
@@ -78,12 +87,16 @@ class Inference(Struct, frozen=True, omit_defaults=True):
 
 
 class Reason(Struct, frozen=True, omit_defaults=True):
-    """Why a verdict is what it is: the rule, the label it looked at, what was seen and the limit."""
+    """Why a verdict is what it is: the rule, the label it looked at, what was seen and the limit. Of what was read, the
+    ``text``, and the text that was ``wanted``, at most 120 characters each.
+    """
 
     rule: str
     label: str = ""
     seen: float = 0.0
     limit: float = 0.0
+    text: str = ""
+    wanted: str = ""
 
 
 class Verdict(Struct, frozen=True):

@@ -26,7 +26,7 @@ _SHOWN = 8
 
 @app.command()
 def infer(
-    model: Annotated[Path, typer.Argument(help="A bundle folder or an .onnx file.", metavar="MODEL")],
+    model: Annotated[Path, typer.Argument(help="A bundle folder, an .onnx file, or `codes`.", metavar="MODEL")],
     inputs: Annotated[
         list[Path],
         typer.Argument(
@@ -167,6 +167,10 @@ def _folder(path: Path) -> Path:
 
 def _summary(prediction: Prediction) -> str:
     """``2 person 0.96, 1 tie 0.50``: how many of each, with the best score; a class just by its score."""
+    if prediction.task in {"ocr", "codes"}:
+        from edge.vision.captions import summary
+
+        return summary(prediction, _SHOWN) or "nothing"
     best: dict[str, float] = {}
     for name, score in zip(prediction.names, prediction.scores.tolist(), strict=True):
         best.setdefault(name, score)

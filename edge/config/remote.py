@@ -60,6 +60,8 @@ def _remote(kind: inspect.Type, name: str, path: tuple[str, ...]) -> RemoteKey |
             return RemoteKey(name, path, "float", ge, le)
         case inspect.BoolType():
             return RemoteKey(name, path, "bool")
+        case inspect.StrType(max_length=int(most)):
+            return RemoteKey(name, path, "str", most=most)
         case inspect.LiteralType(values=values):
             return RemoteKey(name, path, "str", choices=tuple(str(value) for value in values))
         case _:

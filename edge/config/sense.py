@@ -51,11 +51,18 @@ def _check_policy(options: Any, path: KeyPath, zones: tuple[str, ...], wrong: An
             )
     rules: dict[KeyPath, Any] = {("labels", label): rule for label, rule in getattr(options, "labels", {}).items()}
     rules["other",] = getattr(options, "other", None)
+    read = getattr(options, "read", None)
+    if isinstance(read, dict):
+        rules |= {("read", name): rule for name, rule in read.items()}
     for below, rule in rules.items():
         zone = getattr(rule, "zone", None)
         if zone is not None and zone not in zones:
             hint = f"known zones: {', '.join(zones)}" if zones else f"add {zone} = [[x, y], …] to a table [zones]"
             raise wrong((*path, *below, "zone"), f"there is no zone {zone!r}", hint)
+        soonest, latest = getattr(rule, "min_days", None), getattr(rule, "max_days", None)
+        if soonest is not None and latest is not None and soonest > latest:
+            what = f"no date is at least min_days = {soonest} and at most max_days = {latest} ahead"
+            raise wrong((*path, *below, "min_days"), what, f"write max_days = {soonest} or more")
         fewest, most = getattr(rule, "min_count", 0), getattr(rule, "max_count", 0)
         if fewest > most:
             what = f"no count is at least min_count = {fewest} and at most max_count = {most}"

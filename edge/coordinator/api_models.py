@@ -133,6 +133,7 @@ class FindingOut(BaseModel):
     area_px: float = 0.0
     area_mm2: float | None = None
     zone: str | None = None
+    text: str = ""
 
 
 class ReasonOut(BaseModel):
@@ -142,6 +143,8 @@ class ReasonOut(BaseModel):
     label: str = ""
     seen: float = 0.0
     limit: float = 0.0
+    text: str = ""
+    wanted: str = ""
 
 
 class ResultOut(RowOut):

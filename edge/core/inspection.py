@@ -19,10 +19,10 @@ from msgspec.structs import replace
 
 from edge.core.evidence import EvidenceRule
 from edge.core.health import HealthBook
-from edge.core.policy import Policy, StopRule
+from edge.core.policy import Moment, Policy, StopRule, judged
 from edge.core.scribe import Scribe
 from edge.core.settings import MS, Settings
-from edge.domain import FrameRef, Inference, Reason, Verdict
+from edge.domain import Finding, FrameRef, Inference, Reason, Verdict
 from edge.events import AgentEffect, Append, Capture, Inferred, Release
 from edge.messages import Latency, Result
 
@@ -118,7 +118,7 @@ class Parts:
         if len(part.inferences) < policy.frames:
             return [*effects, self.capture(part)]
         del self._parts[part.part_id]
-        verdict = policy.judge(part.inferences, "none")
+        verdict = judged(policy, part.inferences, "none", self._moment(event.ref))
         acts = self._act(part, verdict, now_ns)
         return [*acts, *effects, *self._report(settings, part, verdict, event, now_ns)]
 
@@ -150,7 +150,7 @@ class Parts:
             window = self._window[source] = deque(maxlen=policy.frames)
         window.append(event.inference)
         last = self._last.get(source, Verdict("none"))
-        verdict = self._last[source] = policy.judge(list(window), last.decision)
+        verdict = self._last[source] = judged(policy, list(window), last.decision, self._moment(event.ref))
         recipe = event.recipe or settings.recipe
         at_ns = event.asked_ns
         part = Part(self._next_id, source, recipe, at_ns, at_ns, None, None, [event.inference], [event.ref])
@@ -199,11 +199,28 @@ class Parts:
             self._scribe.clock_trusted,
             part.inferences[-1].values if part.inferences else {},
         )
-        return result if len(findings) <= FINDINGS_REPORTED else replace(result, findings=findings[:FINDINGS_REPORTED])
+        short = reported(findings)
+        return result if short is findings else replace(result, findings=short)
+
+    def _moment(self, ref: FrameRef) -> Moment:
+        """What the record will say of the time, so that a verdict can be made again from it."""
+        return Moment(self._scribe.utc_ms(ref.captured_ns), self._scribe.clock_trusted)
 
 
 FINDINGS_REPORTED = 100
-"""A result stays far below its size limit: the findings with the highest scores travel."""
+TEXT_REPORTED_CHARS = 4096
+"""A result stays far below its size limit, also where every character takes six bytes of JSON: the first findings travel,
+and their texts until these are used up. Reasons and the verdict are made from all."""
+
+
+def reported(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """What of the findings travels; the same tuple where all do."""
+    short = findings[:FINDINGS_REPORTED]
+    left, kept = TEXT_REPORTED_CHARS, []
+    for finding in short:
+        left -= len(finding.text)
+        kept.append(finding if left >= 0 or not finding.text else replace(finding, text=""))
+    return tuple(kept) if left < 0 else findings if len(short) == len(findings) else short
 
 
 def _ms(ns: int) -> float:

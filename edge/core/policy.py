@@ -7,7 +7,7 @@ options, that answers ``judge``. It is pure and keeps nothing between calls but 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Annotated, Any, ClassVar, Literal, Protocol
 
@@ -33,6 +33,21 @@ class Policy(Protocol):
     def judge(self, inferences: Sequence[Inference], last: Decision) -> Verdict:
         """The verdict on these frames; ``last`` is the source's previous decision (``none`` at the start)."""
         ...
+
+
+class Moment(Struct, frozen=True):
+    """What time a frame's label says it was, and whether the clock behind it can be trusted. See
+    :class:`edge.events.ClockSet`.
+    """
+
+    utc_ms: int = 0
+    trusted: bool = False
+
+
+def judged(policy: Policy, inferences: Sequence[Inference], last: Decision, now: Moment) -> Verdict:
+    """The verdict of a policy, with the time label where it wants one: then it has ``judge_at(inferences, last, now)``."""
+    judge_at: Callable[[Sequence[Inference], Decision, Moment], Verdict] | None = getattr(policy, "judge_at", None)
+    return policy.judge(inferences, last) if judge_at is None else judge_at(inferences, last, now)
 
 
 class LabelRule(Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,8 +121,10 @@ class ThresholdPolicy:
 
     def judge(self, inferences: Sequence[Inference], last: Decision) -> Verdict:
         """Vote over the frames; the reasons are those of the frames that carried the vote."""
-        ease = self._options.hysteresis if last == "fail" else 0.0
-        verdicts = [self._one(inference, ease) for inference in inferences]
+        return self.vote([self.one(inference, last) for inference in inferences])
+
+    def vote(self, verdicts: Sequence[Verdict]) -> Verdict:
+        """One verdict of the frames' own."""
         failed = [v for v in verdicts if v.decision == "fail"]
         doubted = [v for v in verdicts if v.decision == "unsure"]
         needed = self._options.vote_k
@@ -117,7 +134,9 @@ class ThresholdPolicy:
             return Verdict("unsure", (*(doubted or failed)[0].reasons,))
         return Verdict("pass")
 
-    def _one(self, inference: Inference, ease: float) -> Verdict:
+    def one(self, inference: Inference, last: Decision) -> Verdict:
+        """One frame's own verdict."""
+        ease = self._options.hysteresis if last == "fail" else 0.0
         by_label: dict[str, list[Finding]] = {label: [] for label in self._options.labels}
         for finding in inference.findings:
             by_label.setdefault(finding.label, []).append(finding)

@@ -100,11 +100,19 @@ def with_remote(settings: Settings, wanted: Mapping[str, Scalar]) -> Settings:
 
 
 def _fitting(key: RemoteKey, value: Scalar) -> Scalar:
+    if key.kind == "str" and not key.choices and isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)  # a lot number of digits alone
     kinds: tuple[type, ...] = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}[key.kind]
     if not isinstance(value, kinds) or (isinstance(value, bool) and key.kind != "bool"):
         raise RemoteError("SETTING_TYPE", f"{key.name} is {value!r:.60}", f"it takes a {key.kind}")
     if key.choices and value not in key.choices:
         raise RemoteError("SETTING_RANGE", f"{key.name} is {value!r:.60}", f"it takes one of {', '.join(key.choices)}")
+    if isinstance(value, str):
+        if key.most is not None and (len(value) > key.most or not value.isprintable()):
+            raise RemoteError(
+                "SETTING_RANGE", f"{key.name} is {value!r:.60}", f"it takes {key.most:g} plain characters"
+            )
+        return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         low, high = key.least, key.most
         if not ((low is None or value >= low) and (high is None or value <= high)):  # also refuses NaN

@@ -25,6 +25,7 @@ Stages run in the order they are written. Read before anything that knows arrays
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -71,6 +72,15 @@ def is_codes(name: str) -> bool:
     """Whether a model's name means the built-in code reader: ``codes``, ``codes:FORMAT,…``, ``builtin:`` before it."""
     name = name.removeprefix(BUILTIN)
     return name == CODES or name.startswith(f"{CODES}:")
+
+
+def place_of(name: str, path: Path) -> Path:
+    """What is to be loaded for a model's name in a settings file: ``path``, which it is as a path, or a built-in, unless
+    a bundle of that name is there.
+    """
+    if is_codes(name) and not (path / "model.toml").exists():
+        return Path(BUILTIN + name.removeprefix(BUILTIN))
+    return path
 
 
 def task_of(task: Task, stages: tuple[Stage, ...]) -> Task:

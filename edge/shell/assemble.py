@@ -33,6 +33,7 @@ from edge.models.predictor import Predictor
 from edge.models.series.loading import load_series
 from edge.models.series.manifest import takes_series
 from edge.models.series.predictor import SeriesPredictor
+from edge.models.stages import CODES, is_codes, place_of
 from edge.ports import CAMERA_PATHS
 from edge.registry import DRIVERS
 from edge.registry import load as load_class
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
 
 SAME_RATE = 0.02
 """A sensor may be read at a rate so much (a share of one) off the model's."""
-BUILTIN = "builtin:"
-
 
 AnyPredictor = Predictor | SeriesPredictor
 
@@ -73,7 +72,7 @@ def load_models(loaded: Loaded, early: EarlyModel | None = None) -> Models:
     engines: dict[str, Engine] = {}
 
     def engine(model: ModelConfig, where: tuple[str, ...]) -> str:
-        name = f"{Path(model.path).stem or 'model'}"
+        name = CODES if is_codes(model.path) else f"{Path(model.path).stem or 'model'}"
         key = f"{model.path}|{model.min_score}"
         if key not in predictors:
             try:
@@ -110,7 +109,7 @@ def load_models(loaded: Loaded, early: EarlyModel | None = None) -> Models:
 
 
 def _predictor(loaded: Loaded, model: ModelConfig) -> AnyPredictor:
-    path, limits = loaded.path(model.path), limits_of(model, loaded.config.guard)
+    path, limits = place_of(model.path, loaded.path(model.path)), limits_of(model, loaded.config.guard)
     load = load_series if takes_series(path) else load_model
     return load(path, min_score=model.min_score, limits=limits)
 
@@ -142,13 +141,19 @@ def check_labels(loaded: Loaded, models: Models) -> list[str]:
     known = {label for predictor in models.predictors.values() for label in predictor.labels}
     said = []
     for recipe, (_, options) in loaded.policies.items():
-        for label in getattr(options, "labels", {}):
+        named: dict[tuple[str, ...], str] = {
+            ("policy", "labels", label): label for label in getattr(options, "labels", {})
+        }
+        rules = getattr(options, "read", None)
+        for name, rule in rules.items() if isinstance(rules, dict) else ():
+            if label := getattr(rule, "label", ""):
+                named["policy", "read", name, "label"] = label
+        for path, label in named.items():
             if known and label not in known:
-                where = loaded.locator.where(("policy", "labels", label))
-                said.append(f"{where}: the model of recipe {recipe!r} has no label {label!r}")
+                said.append(f"{loaded.locator.where(path)}: the model of recipe {recipe!r} has no label {label!r}")
     for name, predictor in models.sensors.items():
-        given, rules = predictor.values, getattr(loaded.policies[name][1], "values", {})
-        for value in rules if given is not None else ():
+        given, limits = predictor.values, getattr(loaded.policies[name][1], "values", {})
+        for value in limits if given is not None else ():
             if value not in (given or ()):
                 where = loaded.locator.where(("policy", "values", value))
                 said.append(f"{where}: the model of sensor {name!r} gives no value {value!r}")

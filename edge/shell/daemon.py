@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from edge.config import Read, complete, read_agent
 from edge.errors import Exit, JidokaError, ModelError
+from edge.models.stages import place_of
 from edge.shell.early import EarlyModel
 
 # Nearly everything else is imported where it is first needed: while the model's session is being made, see `_run`.
@@ -72,7 +73,8 @@ def run_agent(file: Path, *, forget_remote: bool, note: Callable[[str], None]) -
 
 def _run(read: Read, *, forget_remote: bool, note: Callable[[str], None]) -> int:
     model = read.config.model
-    early = EarlyModel(read.path(model.path), model, read.config.guard)
+    path = place_of(model.path, read.path(model.path))
+    early = EarlyModel(path, model, read.config.guard)
     # The runtime makes its session without the interpreter lock; meanwhile the rest of the house is read.
     import cv2
 

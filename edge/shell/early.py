@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from edge.models.bundle import BareFile, Bundle, read_any
 from edge.models.series.manifest import takes_series
+from edge.models.stages import is_codes
 
 if TYPE_CHECKING:
     from edge.config.agent import GuardConfig, ModelConfig
@@ -59,7 +60,10 @@ class EarlyModel:
 
     def _load(self) -> None:
         try:
-            if takes_series(self._path):
+            if is_codes(str(self._path)):
+                self._imported.wait()
+                self._predictor = self._builtin()
+            elif takes_series(self._path):
                 self._imported.wait()
                 self._predictor = self._series()
             else:
@@ -79,12 +83,18 @@ class EarlyModel:
 
         return load_series(self._path, min_score=self.model.min_score, limits=limits_of(self.model, self._guard))
 
+    def _builtin(self) -> Predictor:
+        from edge.models.loading import load
+
+        return load(self._path, min_score=self.model.min_score)
+
     def _predictor_of(self, found: Bundle | BareFile) -> Predictor:
         from edge.models.admit import admit, limits_of
         from edge.models.runner import OnnxRunner
 
-        admitted = admit(found, limits=limits_of(self.model, self._guard))
+        limits = limits_of(self.model, self._guard)
+        admitted = admit(found, limits=limits)
         runner = OnnxRunner(admitted.bundle.onnx, admitted.bundle.external)
         from edge.models.loading import predictor_of
 
-        return predictor_of(admitted, self.model.min_score, runner)
+        return predictor_of(admitted, self.model.min_score, runner, limits=limits)

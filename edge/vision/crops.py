@@ -49,6 +49,8 @@ def cut_box(image: Image, box: Floats, margin: float) -> Crop | None:
     """An upright box (left, top, right, bottom in frame pixels), larger by ``margin`` of its sides on each side, inside
     the frame. None where nothing is left. A view, not a copy.
     """
+    if not np.isfinite(box).all():
+        return None
     height, width = image.shape[:2]
     grow = (box[2:] - box[:2]) * margin
     left, top = np.maximum(np.floor(box[:2] - grow), 0).astype(int).tolist()
@@ -62,12 +64,13 @@ def cut_quad(image: Image, quad: Floats, margin: float, *, lay_down: bool = Fals
     """A rotated box ``(4, 2)``, clockwise from its own top left, straightened. ``lay_down`` turns what is tall by a
     quarter to the left.
     """
-    centre = quad.mean(axis=0)
+    if not np.isfinite(quad).all():
+        return None
     along, down = (quad[1] + quad[2] - quad[0] - quad[3]) / 2, (quad[2] + quad[3] - quad[0] - quad[1]) / 2
     quad = quad + margin * np.array([-along - down, along - down, along + down, down - along], np.float32)
     ways = np.linalg.norm(np.roll(quad, -1, axis=0) - quad, axis=1)
     width, height = (int(v) for v in np.round(np.maximum(ways[:2], ways[2:])))
-    if min(width, height) < MIN_CROP_PX or max(width, height) > MAX_CROP_PX or not np.isfinite(centre).all():
+    if min(width, height) < MIN_CROP_PX or max(width, height) > MAX_CROP_PX:
         return None
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     to_crop = cv2.getPerspectiveTransform(quad.astype(np.float32), corners)

@@ -77,7 +77,8 @@ def _detections(prediction: Prediction) -> list[dict[str, Any]]:
         for row, quad in zip(rows, _quads(prediction), strict=True):
             row["quad"] = quad
     for row, inner in zip(rows, prediction.nested, strict=False):
-        row["found"] = lists_of(inner)
+        if inner.task != "raw" or inner.values:  # else no stage looked at it
+            row["found"] = lists_of(inner)
     return rows
 
 
@@ -131,7 +132,8 @@ def error_document(source: str, error: JidokaError) -> dict[str, Any]:
 
 
 def _reason(reason: Any) -> dict[str, Any]:
-    return {"rule": reason.rule, "label": reason.label, "seen": reason.seen, "limit": reason.limit}
+    said = {"rule": reason.rule, "label": reason.label, "seen": reason.seen, "limit": reason.limit}
+    return said | ({"text": reason.text, "wanted": reason.wanted} if reason.wanted else {})
 
 
 def _rounded(values: list[float]) -> list[float]:

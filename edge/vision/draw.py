@@ -8,6 +8,7 @@ and never covers the banner; it stands on its own ground, dark or light as the c
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from edge.domain import Reason, Verdict
 from edge.ports import Image
+from edge.vision.captions import caption
 from edge.vision.prediction import Prediction
 from edge.vision.text import Typeface, box_of, write
 
@@ -68,10 +70,24 @@ def overlay(image: Image, prediction: Prediction, verdict: Verdict | None = None
         _classes(canvas, prediction, top)
         return canvas.picture
     _fill_regions(canvas, prediction)
-    if prediction.task == "detect":
-        _boxes(canvas, prediction)
+    _outlines(canvas, prediction)
     _labels(canvas, prediction, _banner(canvas, verdict))
     return canvas.picture
+
+
+def _outlines(canvas: _Canvas, prediction: Prediction) -> None:
+    """Boxes, or quads where there are; of what further models saw as well, in thin lines."""
+    if prediction.quads is not None:
+        _quads(canvas, prediction)
+    elif prediction.task == "detect":
+        _boxes(canvas, prediction)
+    thin = _Canvas(canvas.picture, canvas.face.thinner(), canvas.colors)
+    for other in prediction.beside:
+        _outlines(canvas, other)
+    for inner in prediction.nested:
+        if inner.task != "classify":
+            _fill_regions(thin, inner)
+            _outlines(thin, inner)
 
 
 def colors_of(labels: tuple[str, ...]) -> dict[str, Bgr]:
@@ -91,6 +107,10 @@ class _Canvas:
     face: Typeface
     colors: dict[str, Bgr]
 
+    def color(self, name: str) -> Bgr:
+        """Of a label; those of further models are not in the first one's list."""
+        return self.colors.get(name) or color_of(name)
+
 
 def _fill_regions(canvas: _Canvas, prediction: Prediction) -> None:
     """All regions in one blend: translucent inside, a clear outline around."""
@@ -104,10 +124,10 @@ def _fill_regions(canvas: _Canvas, prediction: Prediction) -> None:
     tinted = window.copy()
     names = prediction.names
     for outline, name in zip(outlines, names, strict=True):
-        cv2.fillPoly(tinted, [outline - (left, top)], canvas.colors[name])
+        cv2.fillPoly(tinted, [outline - (left, top)], canvas.color(name))
     cv2.addWeighted(tinted, _FILL_ALPHA, window, 1 - _FILL_ALPHA, 0, dst=window)
     for outline, name in zip(outlines, names, strict=True):
-        cv2.polylines(canvas.picture, [outline], True, canvas.colors[name], canvas.face.thin_px, cv2.LINE_AA)
+        cv2.polylines(canvas.picture, [outline], True, canvas.color(name), canvas.face.thin_px, cv2.LINE_AA)
 
 
 def _boxes(canvas: _Canvas, prediction: Prediction) -> None:
@@ -118,29 +138,48 @@ def _boxes(canvas: _Canvas, prediction: Prediction) -> None:
         x0, y0, x1, y1 = (int(v) for v in np.round(box))
         start = (min(max(x0, half), width - 1), min(max(y0, half), height - 1))
         end = (max(min(x1 - 1, width - 1 - half), 0), max(min(y1 - 1, height - 1 - half), 0))
-        cv2.rectangle(canvas.picture, start, end, canvas.colors[name], canvas.face.line_px, cv2.LINE_AA)
+        cv2.rectangle(canvas.picture, start, end, canvas.color(name), canvas.face.line_px, cv2.LINE_AA)
+
+
+def _quads(canvas: _Canvas, prediction: Prediction) -> None:
+    """Rotated outlines, with a dot where a reader begins."""
+    assert prediction.quads is not None
+    face = canvas.face
+    for quad, name in reversed(list(zip(prediction.quads, prediction.names, strict=True))):
+        # The outline's points are corners; drawing counts pixel centres as whole numbers.
+        outline = np.round(quad - 0.5).astype(np.int32)
+        color = canvas.color(name)
+        cv2.polylines(canvas.picture, [outline], True, color, face.line_px, cv2.LINE_AA)
+        cv2.circle(canvas.picture, [int(v) for v in outline[0]], 2 * face.line_px, color, cv2.FILLED, cv2.LINE_AA)
 
 
 def _labels(canvas: _Canvas, prediction: Prediction, top: int) -> None:
-    """Name and score above each box, or inside its top where there is no room above, never on another label if one
+    """Name and score, or what was read, above each box, or inside its top where there is no room above, never on another label if one
     of a few places nearby is free.
     """
     taken: list[tuple[int, int, int, int]] = []
-    areas_mm2 = prediction.areas_mm2
-    placed = []
-    for row in range(min(len(prediction), _MAX_LABELLED)):
-        text = f"{prediction.names[row]} {prediction.scores[row]:.2f}"
-        if prediction.task == "segment" and areas_mm2 is not None:
-            text += f" {areas_mm2[row]:.2g} mm²"
-        place = _place(canvas, prediction.boxes[row], text, top, taken)
-        taken.append(place)
-        placed.append((place, text, prediction.names[row]))
+    placed: list[tuple[tuple[int, int, int, int], str, str]] = []
+    # What a person may want to read beside the label stays free where it can.
+    printed = [
+        tuple(map(round, box)) for one in (prediction, *prediction.beside) if one.texts for box in one.boxes.tolist()
+    ]
+    for found in (prediction, *prediction.beside):
+        for row in range(min(len(found), _MAX_LABELLED - len(placed))):
+            text = caption(found, row)
+            place = _place(canvas, found.boxes[row], text, top, taken, printed)
+            taken.append(place)
+            placed.append((place, text, found.names[row]))
     for place, text, name in reversed(placed):
-        _plate(canvas, place, text, canvas.colors[name])
+        _plate(canvas, place, text, canvas.color(name))
 
 
 def _place(
-    canvas: _Canvas, box: NDArray[np.float32], text: str, top: int, taken: list[tuple[int, int, int, int]]
+    canvas: _Canvas,
+    box: NDArray[np.float32],
+    text: str,
+    top: int,
+    taken: list[tuple[int, int, int, int]],
+    printed: Sequence[tuple[int, ...]] = (),
 ) -> tuple[int, int, int, int]:
     """A rectangle (left, top, right, bottom) for the text, inside the picture."""
     height, width = canvas.picture.shape[:2]
@@ -152,10 +191,11 @@ def _place(
     # A spot that had to be pushed back into the picture is second choice.
     untouched = [r for r, spot in zip(rectangles, spots, strict=True) if (r[0], r[1]) == spot]
     free = [r for r in (*untouched, *rectangles) if not any(_overlap(r, t) for t in taken)]
-    return (free or untouched or rectangles)[0]
+    clear = [r for r in free if not any(_overlap(r, p) for p in printed)]
+    return (clear or free or untouched or rectangles)[0]
 
 
-def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
+def _overlap(a: tuple[int, int, int, int], b: tuple[int, ...]) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
@@ -177,7 +217,7 @@ def _classes(canvas: _Canvas, prediction: Prediction, top: int) -> None:
         w, h = box_of(text := f"{name} {score:.2f}", canvas.face)
         if top + h > canvas.picture.shape[0]:
             return
-        _plate(canvas, (0, top, min(w, canvas.picture.shape[1]), top + h), text, canvas.colors[name])
+        _plate(canvas, (0, top, min(w, canvas.picture.shape[1]), top + h), text, canvas.color(name))
         top += h
 
 
@@ -196,6 +236,8 @@ def _banner(canvas: _Canvas, verdict: Verdict | None) -> int:
 
 
 def _spoken(reason: Reason) -> str:
+    if reason.wanted:
+        return f"{reason.rule} {reason.label}: {reason.text or 'nothing'} (wanted {reason.wanted})"
     limit = f"(limit {_number(reason.limit)})" if reason.limit else ""
     return " ".join(filter(None, (reason.rule, reason.label, _number(reason.seen), limit)))
 

@@ -11,7 +11,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from edge.domain import MAX_FINDINGS, MAX_VALUES, AnomalyScore, Finding, Inference
+from edge.domain import MAX_FINDINGS, MAX_TEXT_CHARS, MAX_VALUES, AnomalyScore, Finding, Inference
 from edge.vision.prediction import Prediction
 
 
@@ -29,29 +29,51 @@ class Zone(Struct, frozen=True):
 def to_inference(prediction: Prediction, zones: Sequence[Zone] = ()) -> Inference:
     """At most ``MAX_FINDINGS`` findings, highest score first; the rest is counted as dropped.
 
-    A finding's zone is the first whose polygon holds the centre of its box.
+    A finding's zone is the first whose polygon holds the centre of its box. What further models saw in a row follows
+    the row; what they saw beside all rows comes last.
     """
-    n = min(len(prediction), MAX_FINDINGS)
-    areas_mm2 = prediction.areas_mm2
-    rows = zip(
-        prediction.names[:n],
-        prediction.scores[:n].tolist(),
-        prediction.boxes[:n].tolist(),
-        prediction.areas_px[:n].tolist(),
-        [None] * n if areas_mm2 is None else areas_mm2[:n].tolist(),
-        zone_names(prediction.boxes[:n], zones),
-        strict=True,
-    )
+    findings = _findings(prediction, zones)
     timings, seen = prediction.timings, prediction.anomaly
     return Inference(
-        tuple(Finding(label, score, tuple(box), area, mm2, zone) for label, score, box, area, mm2, zone in rows),
-        dropped=prediction.dropped + len(prediction) - n,
+        tuple(findings[:MAX_FINDINGS]),
+        dropped=_dropped(prediction) + max(0, len(findings) - MAX_FINDINGS),
         preprocess_ms=timings.preprocess_ms,
         infer_ms=timings.infer_ms,
         postprocess_ms=timings.postprocess_ms,
         anomaly=None if seen is None else AnomalyScore(seen.score, None if seen.threshold == inf else seen.threshold),
         values=dict(islice(prediction.values.items(), MAX_VALUES)),
     )
+
+
+def _findings(prediction: Prediction, zones: Sequence[Zone]) -> list[Finding]:
+    """All of them, further models' as well. A model alone has at most ``MAX_FINDINGS`` rows anyway."""
+    n = len(prediction)
+    areas_mm2 = prediction.areas_mm2
+    rows = zip(
+        prediction.names,
+        prediction.scores.tolist(),
+        prediction.boxes.tolist(),
+        prediction.areas_px.tolist(),
+        [None] * n if areas_mm2 is None else areas_mm2.tolist(),
+        zone_names(prediction.boxes, zones),
+        [text[:MAX_TEXT_CHARS] for text in prediction.texts] or [""] * n,
+        strict=True,
+    )
+    own = [Finding(label, score, tuple(box), *rest) for label, score, box, *rest in rows]
+    if not prediction.nested and not prediction.beside:
+        return own
+    found = []
+    for row, finding in enumerate(own):
+        found.append(finding)
+        if row < len(prediction.nested):
+            found += _findings(prediction.nested[row], zones)
+    for other in prediction.beside:
+        found += _findings(other, zones)
+    return found
+
+
+def _dropped(prediction: Prediction) -> int:
+    return prediction.dropped + sum(_dropped(other) for other in (*prediction.nested, *prediction.beside))
 
 
 def zone_names(boxes: NDArray[np.float32], zones: Sequence[Zone]) -> list[str | None]:

@@ -33,6 +33,10 @@ class Typeface(Struct, frozen=True):
         line = max(1, round(short / 240))
         return cls(text, max(1, text // 4), line, max(1, line // 2))
 
+    def thinner(self) -> Typeface:
+        """The same with thin lines only, for what lies in something else."""
+        return Typeface(self.text_px, self.margin_px, self.thin_px, self.thin_px)
+
     def larger(self) -> Typeface:
         """Half as large again, for the one thing that must be read from afar."""
         text = self.text_px * 3 // 2
@@ -67,15 +71,23 @@ def _line_height(text_px: int) -> int:
     return round(text_px * 1.25)  # room for descenders
 
 
-@lru_cache(maxsize=1)
-def _font() -> Any:
-    """The built-in outline font of OpenCV 5, which knows more than ASCII; None before OpenCV 5."""
-    return cv2.FontFace("sans") if hasattr(cv2, "FontFace") else None
+_SANS_END = 0x2E80
+"""Below are the alphabets; from here on the signs of Chinese, Japanese and Korean, which only ``uni`` has."""
+
+
+@lru_cache(maxsize=2)
+def _face(name: str) -> Any:
+    """A built-in outline font of OpenCV 5, ``sans`` or ``uni``; None before OpenCV 5."""
+    return cv2.FontFace(name) if hasattr(cv2, "FontFace") else None
+
+
+def _font(text: str) -> Any:
+    return _face("uni" if any(ord(c) >= _SANS_END for c in text) else "sans")
 
 
 @lru_cache(maxsize=4096)
 def _width(text: str, text_px: int) -> int:
-    font = _font()
+    font = _font(text)
     if font is not None:
         _, _, width, _ = cv2.getTextSize((0, 0), text, (0, 0), font, text_px, 500)
         return int(width) + 1
@@ -84,7 +96,7 @@ def _width(text: str, text_px: int) -> int:
 
 
 def _draw(picture: Image, text: str, baseline: tuple[int, int], text_px: int, color: Bgr) -> None:
-    font = _font()
+    font = _font(text)
     if font is not None:
         cv2.putText(picture, text, baseline, color, font, text_px, 500)
         return
