@@ -19,6 +19,7 @@ import msgspec
 from reference import doc, fields, settings
 
 import edge.errors
+from edge.core.match import MatchOptions, TextRule
 from edge.core.policy import LabelRule, ThresholdOptions
 from edge.domain import KINDS, Finding, ModelRef, Reason
 from edge.errors import Exit
@@ -71,8 +72,13 @@ def messages() -> str:
 
 
 def policy() -> str:
-    """``[policy]`` of the built-in one."""
-    tables = (("[policy]", ThresholdOptions), ("[policy.labels.NAME] and [policy.other]", LabelRule))
+    """``[policy]`` of the built-in ones."""
+    tables = (
+        ("[policy]", ThresholdOptions),
+        ("[policy.labels.NAME] and [policy.other]", LabelRule),
+        ('[policy] with name = "match"', MatchOptions),
+        ("[policy.read.NAME]", TextRule),
+    )
     return "\n\n".join(f"### `{name}`\n\n{doc(kind)}\n\n{fields(kind, units=True)}" for name, kind in tables)
 
 

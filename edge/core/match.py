@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from edge.core.dates import DAY_MS, day_of, iso, pattern_of
 from edge.core.policy import Moment, Share, ThresholdOptions, ThresholdPolicy
@@ -66,7 +66,7 @@ class MatchOptions(ThresholdOptions, frozen=True, forbid_unknown_fields=True):
     own. All else is as in the policy ``threshold``: what a model finds besides text still counts.
     """
 
-    read: Annotated[dict[str, TextRule], Meta(max_length=MAX_RULES)] = {}
+    read: Annotated[dict[str, TextRule], Meta(max_length=MAX_RULES)] = field(default_factory=dict)
 
 
 class MatchPolicy(ThresholdPolicy):

@@ -102,7 +102,7 @@ def pack(files: list[Path], folder: Path, *, dictionary: Path | None = None, nam
         if role not in by_role:
             raise ModelError(
                 "MODEL_ROLE_ABSENT",
-                f"none of {', '.join(path.name for path in files)} {what}",
+                f"there is no model that {what} among {', '.join(path.name for path in files)}",
                 f"seen: {'; '.join(_seen(part) for part in parts)}",
                 "name a text detector (DB) and a recogniser (CTC), and if you have one an orientation classifier",
             )
@@ -165,12 +165,12 @@ def _part(path: Path) -> Part:
     if isinstance(file, bundle.Bundle):
         raise InputError("MODEL_NOT_A_FILE", f"{path} is a bundle", "", "name .onnx files")
     try:
-        signature = guard.examine(file.onnx, file.sha256, size_px=TURN_PX)
+        signature = guard.examine(file.onnx, file.sha256, external=file.external, size_px=TURN_PX)
     except ModelError as error:
         if error.code != "MODEL_RUN_FAILED":
             raise
         # Detectors need sides that can be halved five times, lines of text have a height that cannot.
-        signature = guard.examine(file.onnx, file.sha256)
+        signature = guard.examine(file.onnx, file.sha256, external=file.external)
     if None in [dim for tensor in signature.inputs for dim in tensor.shape[1:2]]:
         raise ModelError("MODEL_INPUT_UNFIT", f"{path.name}: the number of channels is not said")
     return Part(path, role_of(signature), signature)
