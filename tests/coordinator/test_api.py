@@ -110,7 +110,15 @@ def test_results_by_filter(serving: Serving, http: httpx.Client) -> None:
     row = http.get("/v1/results?part_no=5").json()["results"][0]
     assert (row["site"], row["agent"], row["log"], row["seq"]) == ("hall", "cell-1", "log1", 5)
     assert row["findings"] == [
-        {"label": "=scratch", "score": 0.9, "xyxy": [1, 2, 3, 4], "area_px": 4, "area_mm2": None, "zone": None}
+        {
+            "label": "=scratch",
+            "score": 0.9,
+            "xyxy": [1, 2, 3, 4],
+            "area_px": 4,
+            "area_mm2": None,
+            "zone": None,
+            "text": "",
+        }
     ]
     assert (row["reasons"][0]["limit"], row["latency_ms"], row["model_version"]) == (0.5, {"total": 7.5}, "1.2.0")
 

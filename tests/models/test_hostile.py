@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edge.cli.main import main
-from tests.models.hostile import CASES
+from tests.models.hostile_limits import CASES
 
 MAX_S = 5.0
 
