@@ -9,7 +9,8 @@ from onnx import helper
 
 from tests.models import graphs
 from tests.models.graphs import save, tensor
-from tests.models.hostile import CASES, IN, SHAPE, case, chained, node
+from tests.models.hostile import IN, SHAPE, case, chained, node
+from tests.models.hostile_graphs import CASES
 
 __all__ = ["CASES"]
 
