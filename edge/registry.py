@@ -1,6 +1,7 @@
 """Short name -> class, from entry points. Nothing else in the house is dynamic.
 
-Groups: ``jidoka.drivers`` (cameras, PLCs, robots, sensors), ``jidoka.policies``. A third party's package registers in
+Groups: ``jidoka.drivers`` (cameras, PLCs, robots, sensors), ``jidoka.policies``,
+``jidoka.heads`` (what a model's outputs mean). A third party's package registers in
 the same groups; a class is imported only when its name is asked for.
 """
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 DRIVERS = "jidoka.drivers"
 POLICIES = "jidoka.policies"
+HEADS = "jidoka.heads"
 COMMANDS = "jidoka.commands"
 
 

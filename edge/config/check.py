@@ -120,6 +120,12 @@ def _explained(
         table = f"[{dotted(full)}]" if full else "the top level"
         return ConfigError("CONFIG_MISSING_KEY", f"{where}: {table} needs the key {field!r}")
     seen = _value_at(data, inner)
+    if isinstance(seen, dict):
+        # A rule between keys of a table: the whole table would fill the line, so the key it is about is pointed at.
+        at_key = next((key for key in seen if re.search(rf"\b{re.escape(key)}\b", message)), None)
+        where = locator.where(full if at_key is None else (*full, at_key))
+        said_at = f"{where}: [{dotted(full)}]" if full else where
+        return ConfigError("CONFIG_WRONG_VALUE", said_at, message[:1].lower() + message[1:])
     said = f"{dotted(full)} = {seen!r}" if full else repr(seen)[:80]
     why = _allowed(info, inner) or message[:1].lower() + message[1:]
     return ConfigError("CONFIG_WRONG_VALUE", f"{where}: {said[:120]}", why)

@@ -16,6 +16,7 @@ from edge.models.graph.limits import GraphPolicy
 from edge.vision.conventions import outputs_named
 
 MB = 1024 * 1024
+_UNLISTED = "the bundle lists no [files], so nothing says whether they are the ones it was made of"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +55,8 @@ def admit(
     names = [o.name for o in signature.outputs]
     for output in sorted(outputs_named(what.manifest.output) - {*names}):
         raise ModelError("MODEL_OUTPUT_UNFIT", f"the model has no output {output!r}", f"it has {', '.join(names)}")
-    return Admitted(what, signature)
+    unlisted = () if what.manifest.files else (_UNLISTED,)
+    return Admitted(what, signature, unlisted)
 
 
 def limits_of(model: ModelConfig, settings: GuardConfig) -> guard.GuardLimits:

@@ -8,34 +8,24 @@
       golden/            optional: pictures and the raw outputs they must give
       MODEL_CARD.md      optional, as any other file; every file is listed under [files]
 
-    schema = 1                        # of this file's format
-
     [model]
     name = "brushed-metal"            # an id: letters, digits, . _ -
     version = "1.0.0"                 # semantic version
-    task = "segment"                  # classify | detect | segment
+    task = "segment"                  # left out, the head says it
     labels = ["scratch", "pit"]       # in the order of the model's classes, background not counted
     licence = "Apache-2.0"            # SPDX
 
-    [input]                           # see edge.vision.spec.InputSpec
+    [input]                           # see edge.vision.spec.InputSpec; only the size is needed
     width_px = 320
     height_px = 320
     color = "gray"                    # bgr | rgb | gray
-    scale = 0.00392156862745098       # (pixel * scale - mean) / std
-    mean = [0.0]
-    std = [1.0]
-    fit = "letterbox"                 # letterbox | stretch | crop
-    anchor = "center"                 # center | top_left
-    pad_value = 114
 
-    [output]                          # see edge.vision.spec: a table of heads
-    head = "segment"                  # yolov8 | end2end | classify | segment
-    activation = "sigmoid"            # segment, classify: none | softmax | sigmoid, what is still to be applied
-    background = 0                    # segment, optional: the channel that means 'nothing here'
+    [output]                          # see edge.vision.conventions
+    head = "segment"
+    activation = "sigmoid"            # parameters of the head
 
     [thresholds]                      # see edge.vision.spec.Thresholds
     score = 0.5
-    min_area_px = 12.0
     labels = { pit = 0.4 }
 
     [tiling]                          # optional: large frames in pieces, see edge.vision.spec.Tiling
@@ -52,9 +42,8 @@
     [[golden]]                        # optional
     image = "golden/ok.png"
     outputs = "golden/ok.npz"         # raw outputs by name
-    tolerance = 0.001
 
-    [files]                           # written by `write`, checked by `read`
+    [files]                           # written by `write`, checked by `read`; left out by hand, nothing is compared
     "model.onnx" = "<sha256, 64 hex digits>"
 """
 
@@ -74,7 +63,8 @@ from edge.domain import ID_PATTERN, ModelRef
 from edge.errors import ModelError
 from edge.models import external, stages
 from edge.models.files import read_bounded
-from edge.models.toml import dump_toml
+from edge.models.parsing import decode
+from edge.models.toml import dump_toml, lean
 from edge.vision.conventions import HEAD_TASK, HeadSpec, files_of
 from edge.vision.spec import Calibration, InputSpec, Task, Thresholds, Tiling
 
@@ -213,7 +203,7 @@ def read(folder: Path) -> Bundle:
         )
     manifest = parse(read_bounded(folder / MANIFEST_FILE, MAX_MANIFEST_BYTES), str(folder / MANIFEST_FILE))
     onnx = read_bounded(folder / MODEL_FILE, MAX_MODEL_BYTES)
-    if MODEL_FILE not in manifest.files:
+    if manifest.files and MODEL_FILE not in manifest.files:
         raise _invalid(str(folder / MANIFEST_FILE), f'[files] does not list "{MODEL_FILE}"')
     beside = external.read_beside(onnx, folder / MODEL_FILE)
     golden_names = {name for golden in manifest.golden for name in (golden.image, golden.outputs)}
@@ -234,28 +224,33 @@ def read(folder: Path) -> Bundle:
         if name in golden_names | data_names:
             kept[name] = data
     for name in sorted((golden_names | data_names | set(beside)) - set(manifest.files)):
-        raise _invalid(str(folder / MANIFEST_FILE), f'[files] does not list "{name}"')
+        if manifest.files:
+            raise _invalid(str(folder / MANIFEST_FILE), f'[files] does not list "{name}"')
+        if name not in beside:
+            kept[name] = read_bounded(_inside(folder, name), MAX_FILE_BYTES)
     golden_files, data_files = ({n: kept[n] for n in names} for names in (golden_names, data_names))
-    identity = external.identity(manifest.files[MODEL_FILE], beside)
-    return Bundle(manifest, onnx, identity, folder, golden_files, data_files, beside)
+    return Bundle(
+        manifest, onnx, external.identity(sha256_of(onnx), beside), folder, golden_files, data_files, beside
+    )
 
 
 def parse(data: bytes, name: str = MANIFEST_FILE) -> Manifest:
-    """Decode and check a manifest. Raises ModelError MODEL_MANIFEST_INVALID naming the key."""
-    try:
-        return msgspec.toml.decode(data, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _invalid(name, str(error)) from error
+    """Decode and check a manifest. Raises ModelError MODEL_MANIFEST_INVALID naming the line and the key."""
+    return decode(data, Manifest, name)
 
 
-def write(folder: Path, manifest: Manifest, onnx: Path, extra: dict[str, bytes] | None = None) -> Bundle:
-    """Make a bundle folder of an ONNX file, a manifest and any other files by relative name; return it as read back.
+def write(folder: Path, manifest: Manifest, onnx: Path | bytes, extra: dict[str, bytes] | None = None) -> Bundle:
+    """Make a bundle folder of an ONNX file (or its bytes), a manifest and any other files by relative name; return it
+    as read back.
 
-    External data that lies beside ``onnx`` is taken along. ``manifest.files`` is computed here. Files of an older bundle in the same folder are replaced, others are kept.
+    External data that lies beside the file ``onnx`` is taken along; with bytes it is among ``extra``.
+    ``manifest.files`` is computed here. Files of an older bundle in the same folder are replaced, others are kept.
     """
-    beside = external.read_beside(read_bounded(onnx, MAX_MODEL_BYTES), onnx)
+    beside = {} if isinstance(onnx, bytes) else external.read_beside(read_bounded(onnx, MAX_MODEL_BYTES), onnx)
     folder.mkdir(parents=True, exist_ok=True)
-    if onnx.resolve() != (folder / MODEL_FILE).resolve():
+    if isinstance(onnx, bytes):
+        (folder / MODEL_FILE).write_bytes(onnx)
+    elif onnx.resolve() != (folder / MODEL_FILE).resolve():
         shutil.copyfile(onnx, folder / MODEL_FILE)
     files = {MODEL_FILE: sha256_of((folder / MODEL_FILE).read_bytes())}
     for name, data in sorted((beside | (extra or {})).items()):
@@ -264,7 +259,7 @@ def write(folder: Path, manifest: Manifest, onnx: Path, extra: dict[str, bytes] 
         path.write_bytes(data)
         files[name] = sha256_of(data)
     complete = msgspec.structs.replace(manifest, files=files)
-    (folder / MANIFEST_FILE).write_text(dump_toml(msgspec.to_builtins(complete)), encoding="utf-8")
+    (folder / MANIFEST_FILE).write_text(dump_toml(lean(complete)), encoding="utf-8")
     return read(folder)
 
 
@@ -273,7 +268,7 @@ def rewrite(folder: Path, manifest: Manifest) -> None:
 
     Raises ModelError MODEL_MANIFEST_INVALID, and OSError where the folder cannot be written to.
     """
-    text = dump_toml(msgspec.to_builtins(manifest))
+    text = dump_toml(lean(manifest))
     parse(text.encode())
     part = folder / f".{MANIFEST_FILE}.part"
     part.write_text(text, encoding="utf-8")

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+_WIDE = 110
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -64,6 +65,16 @@ def _is_tables(value: Any) -> bool:
     return isinstance(value, list | tuple) and bool(value) and all(isinstance(v, dict) for v in value)
 
 
+def _filled(parts: list[str]) -> str:
+    """Many values in lines of a readable length."""
+    lines = [""]
+    for part in parts:
+        if lines[-1] and len(lines[-1]) + len(part) > _WIDE:
+            lines.append("")
+        lines[-1] += f" {part},"
+    return "\n".join(f"   {line}" for line in lines)
+
+
 def _key(key: str) -> str:
     return key if _BARE_KEY.fullmatch(key) else _string(key)
 
@@ -80,7 +91,11 @@ def _value(value: Any) -> str:
     if isinstance(value, str):
         return _string(value)
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_value, value)) + "]"
+        parts = list(map(_value, value))
+        line = f"[{', '.join(parts)}]"
+        return line if len(line) <= _WIDE else f"[\n{_filled(parts)}\n]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items()) + " }"
     if isinstance(value, int | float):
         return repr(value)
     raise TypeError(f"TOML has no {type(value).__name__} here")

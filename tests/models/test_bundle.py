@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 
 import msgspec
@@ -90,22 +91,26 @@ def test_nothing_outside_the_folder_is_read(tmp_path, onnx, name):
     assert code_of(bundle.read, folder) == "MODEL_MANIFEST_INVALID"
 
 
-def test_the_model_itself_must_be_listed(tmp_path, onnx):
+def test_the_model_itself_must_be_listed_where_files_are(tmp_path, onnx):
     folder = tmp_path / "b"
-    bundle.write(folder, manifest(), onnx)
-    text = (folder / "model.toml").read_text().split("[files]")[0]
-    (folder / "model.toml").write_text(text)
+    bundle.write(folder, manifest(), onnx, {"notes.md": b"x"})
+    text = (folder / "model.toml").read_text()
+    (folder / "model.toml").write_text(re.sub('"model.onnx" = .*', "", text))
     assert code_of(bundle.read, folder) == "MODEL_MANIFEST_INVALID"
+    # Written by hand, a manifest may list none at all.
+    (folder / "model.toml").write_text(text.split("[files]")[0])
+    found = bundle.read(folder)
+    assert found.manifest.files == {} and found.sha256 == bundle.sha256_of(b"the bytes of a model")
 
 
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [
-        ('color = "gray"', 'colour = "gray"', "colour"),
+        ('color = "gray"', 'colour = "gray"', "line 15: unknown key 'colour' in [input]; did you mean 'color'?"),
         ('color = "gray"', 'color = "hsv"', "hsv"),
         ("width_px = 320", "width_px = 0", "width_px"),
         ("width_px = 320", "", "width_px"),
-        ('head = "segment"', 'head = "yolov99"', "yolov99"),
+        ('head = "segment"', 'head = "yolov99"', "there is no head called 'yolov99'; did you mean 'yolov8'?"),
         ('task = "segment"', 'task = "detect"', "segment"),
         ("score = 0.5", "score = 1.5", "score"),
         ("pit = 0.3", "pitt = 0.3", "pitt"),

@@ -36,7 +36,7 @@ from edge.errors import ConfigError, ModelError
 from edge.models import bundle, external
 from edge.models.bundle import About, Sha256
 from edge.models.files import read_bounded
-from edge.models.toml import dump_toml
+from edge.models.toml import dump_toml, lean
 from edge.series.conventions import SeriesClassHead, SeriesHead, SeriesRawHead
 from edge.series.spec import SeriesInput
 from edge.vision.spec import Thresholds
@@ -129,6 +129,5 @@ def write(folder: Path, manifest: SeriesManifest, onnx: bytes) -> SeriesBundle:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / bundle.MODEL_FILE).write_bytes(onnx)
     complete = msgspec.structs.replace(manifest, files={bundle.MODEL_FILE: bundle.sha256_of(onnx)})
-    document = msgspec.to_builtins(complete)
-    (folder / bundle.MANIFEST_FILE).write_text(dump_toml(document), encoding="utf-8")
+    (folder / bundle.MANIFEST_FILE).write_text(dump_toml(lean(complete)), encoding="utf-8")
     return read(folder)

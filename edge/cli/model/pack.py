@@ -1,0 +1,59 @@
+"""``jidoka model pack``: a bundle from an ONNX file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge.cli.common import note, say, say_json
+from edge.errors import InputError
+
+
+def pack(
+    file: Annotated[Path, typer.Argument(help="An .onnx file.", metavar="FILE")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The bundle's folder.", metavar="DIR")],
+    labels: Annotated[
+        Path | None, typer.Option(help="Names of the classes, one a line, in class order.", metavar="FILE")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A key of model.toml, as input.color=bgr. May be repeated.", metavar="KEY=VALUE"),
+    ] = None,
+    golden: Annotated[
+        list[Path] | None,
+        typer.Option(help="A picture to keep with what the model gives on it here. May be repeated.", metavar="IMAGE"),
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Write over a bundle that is there.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Make a bundle of an ONNX file: a folder that says all there is between a picture and findings.
+
+    What `jidoka model inspect` proposes is written down; --labels and --set correct it. Afterwards `model.toml` may be
+    edited by hand: docs/model.schema.json describes it.
+    """
+    from edge.models.bundle import MANIFEST_FILE
+    from edge.models.inspect.source import read_file
+    from edge.models.packing import Wishes, read_labels
+
+    if (output / MANIFEST_FILE).exists() and not force:
+        raise InputError("PACK_EXISTS", f"{output} is a bundle already", "", "name another folder, or add --force")
+    wishes = Wishes(
+        None if labels is None else read_labels(labels), tuple(set_ or ()), tuple(golden or ())
+    )
+    bare = read_file(file)
+    unsure, warnings, licence, manifest = _packed(bare, output, wishes)
+    if json:
+        about = {"task": manifest["model"]["task"], "unsure": unsure, "licence": licence, "warnings": warnings}
+        say_json({"bundle": str(output), "manifest": manifest} | about)
+        return
+    say(f"{output}: {manifest['model']['name']}, task {manifest['model']['task']}, licence {licence}")
+    for sentence in unsure:
+        note(f"unsure: {sentence}")
+    for sentence in warnings:
+        note(f"warning: {sentence}")
+
+
+def _packed(bare, output, wishes):  # type: ignore[no-untyped-def]
+    raise NotImplementedError

@@ -1,0 +1,132 @@
+"""From a bare file to a bundle: what inspect proposes, what the user says, and golden outputs made here."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from edge.errors import InputError
+from edge.models import bundle, changes, contract, guard
+from edge.models.bundle import BareFile, Bundle, Golden, Manifest
+from edge.models.files import read_bounded
+from edge.models.inputs import extra_inputs, picture_of
+from edge.models.inspect.bare import Examined
+from edge.models.predictor import Predictor
+from edge.models.runner import OnnxRunner
+from edge.models.toml import lean
+from edge.vision import heads, imageio
+from edge.vision.conventions import HEAD_TASK
+
+MAX_LABELS_BYTES = 1024 * 1024
+MAX_PICTURE_BYTES = 32 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the user says: names in class order, ``key=value``, pictures."""
+
+    labels: tuple[str, ...] | None = None
+    assignments: tuple[str, ...] = ()
+    golden: tuple[Path, ...] = ()
+
+
+def read_labels(file: Path) -> tuple[str, ...]:
+    """One name a line, in class order; empty lines at the end are none. Raises InputError LABELS_UNFIT and those of
+    reading a file.
+    """
+    data = read_bounded(file, MAX_LABELS_BYTES, "FILE")
+    try:
+        names = [line.strip() for line in data.decode("utf-8-sig").splitlines()]
+    except UnicodeDecodeError as error:
+        raise InputError("LABELS_UNFIT", f"{file} is not UTF-8", str(error), "save it as UTF-8") from error
+    while names and not names[-1]:
+        names.pop()
+    seen: dict[str, int] = {}
+    for number, name in enumerate(names, start=1):
+        if not 0 < len(name) <= 64:  # noqa: PLR2004  (as bundle.Label says)
+            raise InputError("LABELS_UNFIT", f"{file} line {number} has {len(name)} characters", "1 to 64 are allowed")
+        if name in seen:
+            why = f"so has line {seen[name]}: names must differ"
+            raise InputError("LABELS_UNFIT", f"{file} line {number} has {name!r}", why)
+        seen[name] = number
+    if not names:
+        raise InputError("LABELS_UNFIT", f"{file} names nothing", "", "one name a line, in the order of the classes")
+    return tuple(names)
+
+
+def manifest_of(found: Examined, wishes: Wishes) -> Manifest:
+    """The proposal with what the user says in it. Raises InputError SET_WRONG, LABELS_UNFIT."""
+    manifest = found.proposal.manifest
+    document: dict[str, Any] = lean(manifest)
+    if wishes.labels is not None:
+        document = document | {"model": document["model"] | {"labels": list(wishes.labels)}}
+    if wishes.assignments:
+        document = changes.apply(document, list(wishes.assignments), Manifest)
+    made: Manifest = changes.checked(document, Manifest)
+    _check_labels(found, made, wishes)
+    return made
+
+
+def _check_labels(found: Examined, made: Manifest, wishes: Wishes) -> None:
+    wanted = heads.HEADS[type(made.output)].wants(made.output, found.facts.shapes, len(made.model.labels))
+    if not wanted:
+        return
+    said, kind = len(made.model.labels), HEAD_TASK[type(made.output)]
+    seen = ", ".join(f"{name} {list(shape)}" for name, shape in list(found.facts.shapes.items())[:8])
+    if wishes.labels is not None and found.proposal.guess is not None and said != found.proposal.guess.n_labels:
+        why = f"the model's {kind} output knows {found.proposal.guess.n_labels} classes"
+        raise InputError("LABELS_UNFIT", f"--labels gives {said} names", why, "one name a line, in class order")
+    raise InputError("SET_WRONG", f"the head needs {wanted} for {said} labels", f"the model gives {seen}")
+
+
+def pack(
+    found: Examined, file: BareFile, folder: Path, wishes: Wishes, limits: guard.GuardLimits | None = None
+) -> Bundle:
+    """Write the bundle. What the manifest says is tried before anything is written. Raises ModelError, InputError."""
+    manifest = manifest_of(found, wishes)
+    spec = manifest.input
+    signature = guard.examine(file.onnx, file.sha256, size_px=(spec.width_px, spec.height_px), limits=limits)
+    contract.check_manifest(manifest, signature)
+    extra: dict[str, bytes] = {}
+    rows: list[Golden] = []
+    if wishes.golden:
+        predictor = _predictor(manifest, file, signature)
+        for picture in wishes.golden:
+            rows.append(_golden(predictor, picture, extra))
+    manifest = msgspec.structs.replace(manifest, golden=tuple(rows))
+    return bundle.write(folder, manifest, file.onnx, extra)
+
+
+def _predictor(manifest: Manifest, file: BareFile, signature: guard.Signature) -> Predictor:
+    runner = OnnxRunner(file.onnx)
+    return Predictor(
+        manifest,
+        bundle.Bundle(manifest, file.onnx, file.sha256).ref,
+        runner,
+        input_name=picture_of(signature, manifest.input).name,
+        output_names=runner.output_names,
+        dtype=contract.dtype_of(signature),
+        extra=extra_inputs(signature, manifest.input),
+    )
+
+
+def _golden(predictor: Predictor, picture: Path, extra: dict[str, bytes]) -> Golden:
+    """The picture and its raw outputs, as files of the bundle; two pictures of one name get numbers."""
+    data = read_bounded(picture, MAX_PICTURE_BYTES, "IMAGE")
+    image = imageio.decode(data)
+    tensors = predictor.run(predictor.preprocess(image)).tensors
+    stem = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in picture.stem)[:48] or "picture"
+    name, number = stem, 1
+    while f"golden/{name}.npz" in extra:
+        name, number = f"{stem}-{number}", number + 1
+    suffix = picture.suffix.lower() if picture.suffix[1:].isalnum() else ""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **{k: v for k, v in tensors.items() if isinstance(v, np.ndarray)})
+    image_name, outputs_name = f"golden/{name}{suffix or '.img'}", f"golden/{name}.npz"
+    extra[image_name], extra[outputs_name] = data, buffer.getvalue()
+    return Golden(image=image_name, outputs=outputs_name)

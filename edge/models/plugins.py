@@ -1,0 +1,55 @@
+"""Heads of third parties, by entry point.
+
+An entry point of group ``jidoka.heads`` has the name that ``[output] head`` uses, and leads to an object (a module, a
+class, an instance) with
+
+- ``Options``: a frozen msgspec struct of the head's parameters, ``tag_field="head"`` and ``tag`` the name;
+- ``task``: one of :data:`edge.vision.spec.Task`;
+- ``decode(options, outputs, context) -> Prediction`` and ``wants(options, shapes, n_labels) -> str`` as those of
+  :class:`edge.vision.heads.Head`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import msgspec
+
+from edge import registry
+from edge.config.check import checked
+from edge.config.locate import Locator
+from edge.errors import ConfigError
+from edge.vision.conventions import HEAD_TASK
+from edge.vision.spec import Task
+
+
+def names() -> list[str]:
+    """Heads that are installed besides our own."""
+    return registry.names(registry.HEADS)
+
+
+def options(name: str, output: dict[str, Any], locator: Locator) -> tuple[msgspec.Struct, Task]:
+    """The plug-in's own options, checked, and its task. Makes it known to :mod:`edge.vision.heads`. Raises ConfigError
+    HEAD_NOT_INSTALLED, HEAD_UNFIT and those of :func:`edge.config.check.checked`.
+    """
+    found = registry.load(registry.HEADS, name)
+    missing = [part for part in ("Options", "task", "decode", "wants") if not hasattr(found, part)]
+    if missing:
+        raise ConfigError("HEAD_UNFIT", f"plug-in head {name!r} has no {missing[0]}", "", "ask its maker")
+    kind, task = found.Options, found.task
+    config = getattr(kind, "__struct_config__", None)
+    if config is None or config.tag_field != "head" or config.tag != name or not config.frozen:
+        why = f"Options must be a frozen msgspec struct with tag_field 'head' and tag {name!r}"
+        raise ConfigError("HEAD_UNFIT", f"plug-in head {name!r} cannot be used", why, "ask its maker")
+    if task not in get_args(Task):
+        raise ConfigError("HEAD_UNFIT", f"plug-in head {name!r} gives task {task!r}", "there is no such task")
+    made = checked(output, kind, locator, ("output",))
+    _register(kind, task, found)
+    return made, task
+
+
+def _register(kind: type[Any], task: Task, found: Any) -> None:
+    from edge.vision import heads  # arrays, which a daemon with one of our own heads reads its manifest without
+
+    HEAD_TASK[kind] = task
+    heads.HEADS[kind] = heads.Head(found.decode, found.wants)
