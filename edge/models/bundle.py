@@ -229,9 +229,7 @@ def read(folder: Path) -> Bundle:
         if name not in beside:
             kept[name] = read_bounded(_inside(folder, name), MAX_FILE_BYTES)
     golden_files, data_files = ({n: kept[n] for n in names} for names in (golden_names, data_names))
-    return Bundle(
-        manifest, onnx, external.identity(sha256_of(onnx), beside), folder, golden_files, data_files, beside
-    )
+    return Bundle(manifest, onnx, external.identity(sha256_of(onnx), beside), folder, golden_files, data_files, beside)
 
 
 def parse(data: bytes, name: str = MANIFEST_FILE) -> Manifest:

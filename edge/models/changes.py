@@ -52,7 +52,9 @@ def _value(said: str, path: list[str], text: str, document: dict[str, Any], kind
 def _step(said: str, kind: Any, part: str, above: list[str], tag: Any) -> Any:
     """The type of what a key of a struct or dictionary holds."""
     inner = _plain(kind)
-    members = [_plain(one) for one in get_args(inner)] if not _is_struct(inner) and get_origin(inner) is not dict else []
+    members = (
+        [_plain(one) for one in get_args(inner)] if not _is_struct(inner) and get_origin(inner) is not dict else []
+    )
     if members:
         structs = [one for one in members if _is_struct(one)]
         named = [one for one in structs if one.__struct_config__.tag == tag]

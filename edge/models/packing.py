@@ -10,14 +10,19 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from edge.errors import InputError
-from edge.models import bundle, changes, contract, guard
+from edge.errors import InputError, ModelError
+from edge.models import bundle, changes, contract, graph, guard
 from edge.models.bundle import BareFile, Bundle, Golden, Manifest
 from edge.models.files import read_bounded
 from edge.models.inputs import extra_inputs, picture_of
-from edge.models.inspect.bare import Examined
+from edge.models.inspect.bare import Examined, examine
+from edge.models.inspect.licence import licence_of, warnings_of
 from edge.models.predictor import Predictor
 from edge.models.runner import OnnxRunner
+from edge.models.series import manifest as series_manifest
+from edge.models.series.manifest import SeriesManifest
+from edge.models.series.propose import looks_like_series
+from edge.models.series.propose import propose as propose_series
 from edge.models.toml import lean
 from edge.vision import heads, imageio
 from edge.vision.conventions import HEAD_TASK
@@ -90,9 +95,10 @@ def pack(
     """Write the bundle. What the manifest says is tried before anything is written. Raises ModelError, InputError."""
     manifest = manifest_of(found, wishes)
     spec = manifest.input
-    signature = guard.examine(file.onnx, file.sha256, size_px=(spec.width_px, spec.height_px), limits=limits)
+    size_px = (spec.width_px, spec.height_px)
+    signature = guard.examine(file.onnx, file.sha256, external=file.external, size_px=size_px, limits=limits)
     contract.check_manifest(manifest, signature)
-    extra: dict[str, bytes] = {}
+    extra = dict(file.external)
     rows: list[Golden] = []
     if wishes.golden:
         predictor = _predictor(manifest, file, signature)
@@ -103,7 +109,7 @@ def pack(
 
 
 def _predictor(manifest: Manifest, file: BareFile, signature: guard.Signature) -> Predictor:
-    runner = OnnxRunner(file.onnx)
+    runner = OnnxRunner(file.onnx, file.external)
     return Predictor(
         manifest,
         bundle.Bundle(manifest, file.onnx, file.sha256).ref,
@@ -130,3 +136,45 @@ def _golden(predictor: Predictor, picture: Path, extra: dict[str, bytes]) -> Gol
     image_name, outputs_name = f"golden/{name}{suffix or '.img'}", f"golden/{name}.npz"
     extra[image_name], extra[outputs_name] = data, buffer.getvalue()
     return Golden(image=image_name, outputs=outputs_name)
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What was written, as nested dictionaries without defaults, and what to know of it."""
+
+    manifest: dict[str, Any]
+    unsure: list[str]
+    licence: str
+    warnings: list[str]
+
+
+def pack_any(file: BareFile, folder: Path, wishes: Wishes, limits: guard.GuardLimits | None = None) -> Packed:
+    """A bundle of a model of pictures or of series. Raises ModelError, InputError."""
+    try:
+        signature = guard.examine(file.onnx, file.sha256, external=file.external, limits=limits)
+        series = looks_like_series(signature)
+    except ModelError:
+        series = False  # the way of pictures tries sizes, and says what is wrong
+    if series:
+        return _pack_series(file, folder, wishes, signature)
+    found = examine(file, limits=limits)
+    made = pack(found, file, folder, wishes, limits)
+    licence = made.manifest.model.licence or licence_of(found.facts.metadata)
+    return Packed(lean(made.manifest), list(found.proposal.assumed), licence, _warnings(licence, found))
+
+
+def _warnings(licence: str, found: Examined) -> list[str]:
+    return [*warnings_of(licence), *found.facts.signature.warnings]
+
+
+def _pack_series(file: BareFile, folder: Path, wishes: Wishes, signature: guard.Signature) -> Packed:
+    if wishes.golden:
+        raise InputError("GOLDEN_UNFIT", "--golden is for models of pictures", "this one takes windows of samples")
+    proposed, assumed = propose_series(signature, graph.read(file.onnx), file.name)
+    document: dict[str, Any] = lean(proposed)
+    if wishes.labels is not None:
+        document = document | {"model": document["model"] | {"labels": list(wishes.labels)}}
+    document = changes.apply(document, list(wishes.assignments), SeriesManifest)
+    made = series_manifest.write(folder, changes.checked(document, SeriesManifest), file.onnx)
+    licence = made.manifest.model.licence or licence_of(signature.metadata)
+    return Packed(lean(made.manifest), list(assumed), licence, [*warnings_of(licence), *signature.warnings])

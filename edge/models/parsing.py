@@ -29,7 +29,9 @@ def decode(data: bytes, kind: type[T], name: str) -> T:
         document, locator = parse_toml(data, name)
     except (ConfigError, ValueError) as error:  # ValueError: tomllib's own for numbers of thousands of digits
         why = error.why if isinstance(error, ConfigError) else str(error)
-        raise ModelError("MODEL_MANIFEST_INVALID", f"{name} is not valid TOML", why, "see the guide on models") from error
+        raise ModelError(
+            "MODEL_MANIFEST_INVALID", f"{name} is not valid TOML", why, "see the guide on models"
+        ) from error
     try:
         return _convert(document, kind, locator)
     except JidokaError as error:
@@ -54,6 +56,8 @@ def _convert(document: dict[str, Any], kind: type[T], locator: Locator) -> T:
     if not isinstance(output, dict) or not isinstance(tag, str):
         # What is wrong with [output] is said first, and not that the task does not follow from it.
         return checked(_with_task(document, "raw"), kind, locator)
+    if kind.__name__ != "Manifest":
+        return checked(document, kind, locator)
     if tag in _TAGS:
         return checked(_with_task(document, HEAD_TASK[_TAGS[tag]]), kind, locator)
     if tag not in plugins.names():

@@ -35,25 +35,27 @@ def pack(
     """
     from edge.models.bundle import MANIFEST_FILE
     from edge.models.inspect.source import read_file
-    from edge.models.packing import Wishes, read_labels
+    from edge.models.packing import Wishes, pack_any, read_labels
 
     if (output / MANIFEST_FILE).exists() and not force:
         raise InputError("PACK_EXISTS", f"{output} is a bundle already", "", "name another folder, or add --force")
-    wishes = Wishes(
-        None if labels is None else read_labels(labels), tuple(set_ or ()), tuple(golden or ())
-    )
-    bare = read_file(file)
-    unsure, warnings, licence, manifest = _packed(bare, output, wishes)
+    wishes = Wishes(None if labels is None else read_labels(labels), tuple(set_ or ()), tuple(golden or ()))
+    packed = pack_any(read_file(file), output, wishes)
+    about = packed.manifest["model"]
     if json:
-        about = {"task": manifest["model"]["task"], "unsure": unsure, "licence": licence, "warnings": warnings}
-        say_json({"bundle": str(output), "manifest": manifest} | about)
+        say_json(
+            {
+                "bundle": str(output),
+                "task": about["task"],
+                "manifest": packed.manifest,
+                "unsure": packed.unsure,
+                "licence": packed.licence,
+                "warnings": packed.warnings,
+            }
+        )
         return
-    say(f"{output}: {manifest['model']['name']}, task {manifest['model']['task']}, licence {licence}")
-    for sentence in unsure:
+    say(f"{output}: {about['name']}, task {about['task']}, licence {packed.licence}")
+    for sentence in packed.unsure:
         note(f"unsure: {sentence}")
-    for sentence in warnings:
+    for sentence in packed.warnings:
         note(f"warning: {sentence}")
-
-
-def _packed(bare, output, wishes):  # type: ignore[no-untyped-def]
-    raise NotImplementedError

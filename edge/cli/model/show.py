@@ -12,19 +12,21 @@ from edge.cli.common import note, say, say_json
 
 def show(
     model: Annotated[Path, typer.Argument(help="A bundle folder or an .onnx file.", metavar="MODEL")],
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document, with every default.")] = False,
 ) -> None:
-    """Print what a bundle says of itself, or what would be proposed for a bare file."""
+    """Print what a bundle says of itself, or what would be proposed for a bare file, as model.toml has it.
+
+    Of a bundle the files are compared with their list; nothing is run.
+    """
     import msgspec
 
-    from edge.models.loading import load
-    from edge.models.toml import dump_toml
+    from edge.models.showing import look
+    from edge.models.toml import dump_toml, lean
 
-    found = load(model)
-    manifest = msgspec.to_builtins(found.manifest)
+    manifest, assumed = look(model)
     if json:
-        say_json(manifest | {"assumed": list(found.assumed)})
+        say_json(msgspec.to_builtins(manifest) | {"assumed": list(assumed)})
         return
-    for sentence in found.assumed:
+    for sentence in assumed:
         note(f"assumed: {sentence}")
-    say(dump_toml(manifest).rstrip())
+    say(dump_toml(lean(manifest)).rstrip())

@@ -25,7 +25,9 @@ class Examined:
 def examine(
     file: BareFile, *, cache: Path | None = None, limits: guard.GuardLimits | None = None, fresh: bool = False
 ) -> Examined:
-    """Facts and proposal; ``fresh`` tries the model even where it was tried before. Raises ModelError: what the guard refuses, MODEL_INPUT_UNFIT, MODEL_HEAD_UNKNOWN."""
+    """Facts and proposal; ``fresh`` tries the model even where it was tried before. Raises ModelError: what the guard
+    refuses, MODEL_INPUT_UNFIT, MODEL_HEAD_UNKNOWN.
+    """
     tried = partial(guard.examine, file.onnx, file.sha256, external=file.external, cache=cache, limits=limits)
     signature = tried(fresh=fresh)
     size_px = metadata_size_px(signature.metadata)
