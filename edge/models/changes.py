@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from contextlib import suppress
 from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
@@ -84,10 +85,8 @@ def _converted(said: str, text: str, kind: Any) -> Any:
     if text.lower() in _NOTHING and _takes(None, kind):
         return None
     candidates: list[Any] = []
-    try:
+    with suppress(tomllib.TOMLDecodeError, ValueError, RecursionError):
         candidates.append(tomllib.loads(f"value = {text}")["value"])
-    except (tomllib.TOMLDecodeError, ValueError, RecursionError):
-        pass
     candidates.append(text)
     problem = ""
     for candidate in candidates:

@@ -12,13 +12,13 @@ import numpy as np
 
 from edge.errors import InputError, ModelError
 from edge.models import bundle, changes, contract, graph, guard
+from edge.models.admit import Admitted
 from edge.models.bundle import BareFile, Bundle, Golden, Manifest
 from edge.models.files import read_bounded
-from edge.models.inputs import extra_inputs, picture_of
 from edge.models.inspect.bare import Examined, examine
 from edge.models.inspect.licence import licence_of, warnings_of
+from edge.models.loading import predictor_of
 from edge.models.predictor import Predictor
-from edge.models.runner import OnnxRunner
 from edge.models.series import manifest as series_manifest
 from edge.models.series.manifest import SeriesManifest
 from edge.models.series.propose import looks_like_series
@@ -101,24 +101,11 @@ def pack(
     extra = dict(file.external)
     rows: list[Golden] = []
     if wishes.golden:
-        predictor = _predictor(manifest, file, signature)
-        for picture in wishes.golden:
-            rows.append(_golden(predictor, picture, extra))
+        made = bundle.Bundle(manifest, file.onnx, file.sha256, external=file.external)
+        predictor = predictor_of(Admitted(made, signature))
+        rows += [_golden(predictor, picture, extra) for picture in wishes.golden]
     manifest = msgspec.structs.replace(manifest, golden=tuple(rows))
     return bundle.write(folder, manifest, file.onnx, extra)
-
-
-def _predictor(manifest: Manifest, file: BareFile, signature: guard.Signature) -> Predictor:
-    runner = OnnxRunner(file.onnx, file.external)
-    return Predictor(
-        manifest,
-        bundle.Bundle(manifest, file.onnx, file.sha256).ref,
-        runner,
-        input_name=picture_of(signature, manifest.input).name,
-        output_names=runner.output_names,
-        dtype=contract.dtype_of(signature),
-        extra=extra_inputs(signature, manifest.input),
-    )
 
 
 def _golden(predictor: Predictor, picture: Path, extra: dict[str, bytes]) -> Golden:
@@ -132,7 +119,8 @@ def _golden(predictor: Predictor, picture: Path, extra: dict[str, bytes]) -> Gol
         name, number = f"{stem}-{number}", number + 1
     suffix = picture.suffix.lower() if picture.suffix[1:].isalnum() else ""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{k: v for k, v in tensors.items() if isinstance(v, np.ndarray)})
+    arrays: dict[str, Any] = {name: array for name, array in tensors.items() if isinstance(array, np.ndarray)}
+    np.savez_compressed(buffer, **arrays)
     image_name, outputs_name = f"golden/{name}{suffix or '.img'}", f"golden/{name}.npz"
     extra[image_name], extra[outputs_name] = data, buffer.getvalue()
     return Golden(image=image_name, outputs=outputs_name)

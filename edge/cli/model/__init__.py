@@ -10,8 +10,8 @@ import typer
 from edge.cli.model.check import check
 from edge.cli.model.eval import evaluate
 from edge.cli.model.inspect import inspect
-from edge.cli.model.pack_ocr import pack_ocr
 from edge.cli.model.pack import pack
+from edge.cli.model.pack_ocr import pack_ocr
 from edge.cli.model.show import show
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Look into, pack, try and measure models.")
