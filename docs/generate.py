@@ -1,6 +1,6 @@
 """Write again what the documents say from the code, or with ``--check`` say whether they are current.
 
-``docs/asyncapi.json`` is written whole. In Markdown files only the blocks between ``<!-- generated: NAME -->`` and
+``docs/asyncapi.json`` and ``docs/model.schema.json`` are written whole. In Markdown files only the blocks between ``<!-- generated: NAME -->`` and
 ``<!-- end -->`` are; the rest is written by people.
 """
 
@@ -25,6 +25,8 @@ from edge.domain import KINDS, Finding, ModelRef, Reason
 from edge.errors import Exit
 from edge.messages import Evidence, Latency
 from edge.models import files, guard
+from edge.models.bundle import Manifest
+from edge.models.series.manifest import SeriesManifest
 from edge.topics import MAX_PACKET_BYTES, MAX_RECORD_BYTES, ROOT, TABLE, WINDOW_BYTES, WINDOW_RECORDS, Row
 
 DOCS = Path(__file__).resolve().parent
@@ -110,7 +112,7 @@ def _made() -> Iterator[tuple[str, str, str]]:
         yield kind.__name__, f"{what}_UNREADABLE", "… cannot be read"
     for code, what in guard._WHAT.items():  # noqa: SLF001
         yield "ModelError", code, what
-    for what in ("driver", "policy"):
+    for what in ("driver", "policy", "head"):
         yield "ConfigError", f"{what.upper()}_UNKNOWN", f"there is no {what} called …"
         yield "ConfigError", f"{what.upper()}_NOT_INSTALLED", f"{what} … needs a library that is not installed"
     yield "LinkError", "LINK_TLS", "no TLS with …"
@@ -173,6 +175,21 @@ def asyncapi() -> str:
         "channels": {row.kind: _channel(row) for row in TABLE},
         "operations": {f"{_verb(row)}-{row.kind}": _operation(row) for row in TABLE},
         "components": {"messages": {row.kind: _message(row) for row in TABLE}, "schemas": _plain(schemas)},
+    }
+    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
+
+
+def model_schema() -> str:
+    """``model.toml`` as JSON Schema 2020-12, from the structs it is read into: of pictures, or of series."""
+    kinds = [Manifest, SeriesManifest]
+    (_, _), schemas = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
+    about = schemas["About"]
+    about["required"] = [key for key in about["required"] if key != "task"]  # the head says it
+    document = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "model.toml of a Jidoka bundle",
+        "anyOf": [{"$ref": f"#/$defs/{kind.__name__}"} for kind in kinds],
+        "$defs": schemas,
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
 
@@ -240,6 +257,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
 def documents() -> Iterator[tuple[Path, str]]:
     """Each file with the text it should have."""
     yield DOCS / "asyncapi.json", asyncapi()
+    yield DOCS / "model.schema.json", model_schema()
     for path in sorted(DOCS.rglob("*.md")):
         text = path.read_text(encoding="utf-8")
         yield path, BLOCK.sub(lambda block: block[1] + BLOCKS[block[2]]() + "\n" + block[3], text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from contextlib import suppress
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 
@@ -96,6 +96,8 @@ def _converted(said: str, text: str, kind: Any) -> Any:
             problem = problem or str(error).partition(" - at ")[0]
             continue
         return candidate
+    if get_origin(_plain(kind)) is Literal:
+        problem = f"it is one of {', '.join(map(str, get_args(_plain(kind))))}"
     raise _wrong(said, problem[:1].lower() + problem[1:])
 
 

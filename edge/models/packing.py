@@ -105,7 +105,14 @@ def pack(
         predictor = predictor_of(Admitted(made, signature))
         rows += [_golden(predictor, picture, extra) for picture in wishes.golden]
     manifest = msgspec.structs.replace(manifest, golden=tuple(rows))
-    return bundle.write(folder, manifest, file.onnx, extra)
+    try:
+        return bundle.write(folder, manifest, file.onnx, extra)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> InputError:
+    return InputError("PACK_FAILED", f"cannot write {folder}", error.strerror or str(error), "name another folder")
 
 
 def _golden(predictor: Predictor, picture: Path, extra: dict[str, bytes]) -> Golden:
@@ -163,6 +170,10 @@ def _pack_series(file: BareFile, folder: Path, wishes: Wishes, signature: guard.
     if wishes.labels is not None:
         document = document | {"model": document["model"] | {"labels": list(wishes.labels)}}
     document = changes.apply(document, list(wishes.assignments), SeriesManifest)
-    made = series_manifest.write(folder, changes.checked(document, SeriesManifest), file.onnx)
+    manifest: SeriesManifest = changes.checked(document, SeriesManifest)
+    try:
+        made = series_manifest.write(folder, manifest, file.onnx)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
     licence = made.manifest.model.licence or licence_of(signature.metadata)
     return Packed(lean(made.manifest), list(assumed), licence, [*warnings_of(licence), *signature.warnings])

@@ -49,7 +49,9 @@ def _table(table: dict[str, Any], path: tuple[str, ...]) -> Iterator[str]:
         inner = (*path, key)
         name = ".".join(map(_key, inner))
         if _is_table(value) and value:
-            yield f"\n[{name}]"
+            # A table that holds nothing but tables needs no header of its own.
+            if not all(_is_table(inner_value) and inner_value for inner_value in value.values()):
+                yield f"\n[{name}]"
             yield from _table(value, inner)
         elif _is_tables(value):
             for row in value:
