@@ -141,10 +141,12 @@ def _bare(report: Report, found: BareFile, limits: GuardLimits | None, cache: Pa
 def _series(path: Path, report: Report, limits: GuardLimits | None, cache: Path | None) -> Report:
     with report.step("files") as step:
         found = read_series(path)
-        _measure(report, found.onnx, found.sha256, {})
-        step.found = f"{report.bytes} bytes"
+        _measure(report, found.onnx, found.sha256, found.external)
+        step.found = f"{report.bytes} bytes{_beside(report)}"
     with report.step("guard") as step:
-        signature = guard.examine(found.onnx, found.sha256, limits=limits, cache=cache, fresh=True)
+        signature = guard.examine(
+            found.onnx, found.sha256, external=found.external, limits=limits, cache=cache, fresh=True
+        )
     report.steps.remove(step)
     _steps_of(report, signature)
     with report.step("contract") as step:
