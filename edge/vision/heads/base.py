@@ -112,7 +112,7 @@ def placed(
     boxes = geometry.to_frame(xyxy)
     sides = boxes[:, 2:] - boxes[:, :2]
     areas = sides[:, 0] * sides[:, 1]
-    found = np.flatnonzero(sides.min(axis=1) > 0)
+    found = np.flatnonzero((sides > 0).all(axis=1))
     keep = found[: context.thresholds.max_detections]
     if len(keep) < len(boxes):
         boxes, scores, label_ids, areas = boxes[keep], scores[keep], label_ids[keep], areas[keep]
