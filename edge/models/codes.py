@@ -20,6 +20,7 @@ from edge.models.stages import CODES
 from edge.ports import Blob
 from edge.vision.conventions import CodesHead
 from edge.vision.heads.codes import OUTPUTS
+from edge.vision.prediction import Prediction
 from edge.vision.spec import MAX_SIDE_PX, InputSpec
 
 _INPUT = InputSpec(
@@ -71,7 +72,7 @@ def load_codes(name: str = CODES) -> Predictor:
 
 
 class _CodesPredictor(Predictor):
-    def warm_up(self) -> Any:
+    def warm_up(self) -> Prediction:
         """On a small picture: there is no session whose memory would follow the input's size."""
         return self(np.full((64, 64, 3), 128, np.uint8))
 

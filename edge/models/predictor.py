@@ -37,6 +37,10 @@ MAX_SPARE_WORKSPACES = 8
 """Memory kept for frames in flight; more in flight at once works and costs fresh memory."""
 
 
+SMALL_PX = 320
+"""Sides of a warm-up frame where the input's size follows the frame."""
+
+
 @dataclass(slots=True, eq=False)
 class Prepared:
     """A frame ready for the model. It runs once: afterwards its memory serves the next frame."""
@@ -89,6 +93,7 @@ class Predictor:
         self._output_names = tuple(output_names)
         self._preprocessor = Preprocessor(manifest.input, dtype)
         self._limits = heads.limits_of(manifest.model.labels, manifest.thresholds)
+        self._warm = False
         # append and pop of a deque are atomic: no lock needed.
         self._spare: deque[Workspace] = deque(maxlen=MAX_SPARE_WORKSPACES)
 
@@ -156,9 +161,15 @@ class Predictor:
         return self.postprocess(self.run(prepared), prepared, mm_per_px)
 
     def warm_up(self) -> Prediction:
-        """Run once on a grey frame: the runtime allocates on its first run."""
+        """Run once on a grey frame: the runtime allocates on its first run. An input that follows the frame is warmed up
+        at its largest first; afterwards a small one shows that the model still answers, at little cost.
+        """
         spec = self.manifest.input
-        return self(np.full((spec.height_px, spec.width_px, 3), 128, np.uint8))
+        height, width = spec.height_px, spec.width_px
+        if spec.follow != "no" and self._warm:
+            height, width = min(height, SMALL_PX), min(width, SMALL_PX)
+        self._warm = True
+        return self(np.full((height, width, 3), 128, np.uint8))
 
 
 def _since_ms(started_ns: int) -> float:
