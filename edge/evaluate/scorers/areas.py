@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.evaluate.inspection import bad_score, rows_that_count, truth_is_bad
 from edge.evaluate.metrics.confusion import mean
+from edge.evaluate.metrics.heat import HeatCounts
 from edge.evaluate.metrics.intervals import share_of
 from edge.evaluate.metrics.pixels import IGNORE, Region, false_regions, iou_and_dice, pixel_counts, regions_of
 from edge.evaluate.names import Names
@@ -25,6 +27,7 @@ class AreaScorer:
         n = len(names.labels)
         self._counts = np.zeros((n + 1, n + 1), np.int64)
         self._regions: list[Region] = []
+        self._heat = HeatCounts()
         self._false = 0
         self._judged = 0
         self._numbers = {} if names.agnostic else {name: number + 1 for name, number in names.numbers.items()}
@@ -41,6 +44,7 @@ class AreaScorer:
             # A picture with nothing but what nobody can judge is neither good nor bad.
             marked = True if (true > 0).any() else None if (true == IGNORE).any() else False
             note, fault = self._take_pixels(true, found_mask(seen.found, {} if names.agnostic else self._numbers))
+            self._take_heat(seen, true)
         bad = truth_is_bad(sample, names, marked)
         anomaly = seen.found.anomaly
         if anomaly is not None:
@@ -50,6 +54,13 @@ class AreaScorer:
             return Record(seen.index, sample.name, bad, float(anomaly.score), rejected, fault, note)
         rejected = bool(rows_that_count(seen.found, names))
         return Record(seen.index, sample.name, bad, bad_score(seen.low, names, seen.again), rejected, fault, note)
+
+    def _take_heat(self, seen: Seen, true: NDArray[np.int16]) -> None:
+        anomaly = seen.found.anomaly
+        # Without a threshold each map is drawn on a scale of its own: they cannot be put together.
+        if anomaly is not None and anomaly.heat is not None and anomaly.threshold != float("inf"):
+            heat = cv2.resize(anomaly.heat, (seen.width, seen.height), interpolation=cv2.INTER_LINEAR)
+            self._heat.add(np.asarray(heat, np.float32), true)
 
     def _take_pixels(self, true: NDArray[np.int16], found: NDArray[np.int16]) -> tuple[str, float]:
         """Counts; words and how wrong it is: 1 - Dice of what is marked, in any class."""
@@ -95,6 +106,12 @@ class AreaScorer:
             ),
             Figure("false_regions", "false regions a picture", self._false / self._judged, percent=False),
         ]
+        pixel_auroc = self._heat.pixel_auroc()
+        if pixel_auroc is not None:
+            about = "the map's value of a bad pixel above that of a good one"
+            out.figures.append(Figure("pixel_auroc", "AUROC of pixels", pixel_auroc, about))
+            about = "mean overlap of true regions over good pixels marked, area up to 30 % of them"
+            out.figures.append(Figure("aupro", "AUPRO at 0.3", self._heat.region_overlap(), about))
         rows = []
         for n in sorted({*there, *np.flatnonzero(self._counts.sum(axis=0))} - {0}):
             own = [region for region in self._regions if region.class_no == n]
