@@ -68,7 +68,7 @@ def shelves(evaluator: Evaluator, evaluation: Evaluation, advance: Callable[[], 
     for title, about, records in rows:
         cases = []
         for record in records[:_SHELF]:
-            cases += [case] if (case := _case(evaluator, record)) else []
+            cases += [case] if (case := _case(evaluator, record, decided=evaluation.inspection is not None)) else []
             advance()
         if cases:
             more = len(records) - len(cases)
@@ -87,7 +87,7 @@ def _close(evaluation: Evaluation, used: set[int]) -> list[Record]:
     return sorted(there, key=lambda r: abs((r.score or 0.0) - threshold))[:4]
 
 
-def _case(evaluator: Evaluator, record: Record) -> Shown | None:
+def _case(evaluator: Evaluator, record: Record, *, decided: bool) -> Shown | None:
     sample = evaluator.dataset.samples[record.index]
     try:
         image = load_picture(sample)
@@ -97,7 +97,7 @@ def _case(evaluator: Evaluator, record: Record) -> Shown | None:
     except JidokaError:
         return None  # it was there a moment ago; the rest of the report stands
     verdict = "" if record.rejected is None else ("rejected, " if record.rejected else "passed, ")
-    score = "" if record.score is None else f"{verdict}score {record.score:.4g}"
+    score = "" if record.score is None or not decided else f"{verdict}score {record.score:.4g}"
     heat = found.anomaly.heat if found.anomaly is not None else None
     below = _cut(image if heat is None else _heated(image, heat), window)
     shape = (window[3] - window[1], window[2] - window[0])

@@ -16,6 +16,11 @@ from edge.evaluate.results import Figure, Matrix, Record, Scored, Table
 from edge.evaluate.scorers.base import Seen, recall_by_size
 from edge.evaluate.shapes import found_mask, mask_of
 
+_OWN_SCALE = (0.55, 0.67)
+"""Where the highest value of a map is that is drawn on its own scale (two thirds, less what resampling takes off): if
+all maps' are there, they have no scale in common and cannot be put together.
+"""
+
 
 class AreaScorer:
     """``classes`` are the data set's, in the order of its masks' numbers. ``pixels`` is false where no truth has any."""
@@ -28,6 +33,9 @@ class AreaScorer:
         self._counts = np.zeros((n + 1, n + 1), np.int64)
         self._regions: list[Region] = []
         self._heat = HeatCounts()
+        self._own_scales = True
+        self._anomaly = False
+        self._marked = 0
         self._false = 0
         self._judged = 0
         self._numbers = {} if names.agnostic else {name: number + 1 for name, number in names.numbers.items()}
@@ -47,9 +55,14 @@ class AreaScorer:
             self._take_heat(seen, true)
         bad = truth_is_bad(sample, names, marked)
         anomaly = seen.found.anomaly
+        self._marked += len(seen.found)
         if anomaly is not None:
+            self._anomaly = True
             known_limit = anomaly.threshold != float("inf")
             rejected = anomaly.score >= anomaly.threshold if known_limit else None
+            if not known_limit and not len(seen.found):
+                # Nothing could be marked: what the pixels say is not the model's fault.
+                note, fault = f"is {sample.label or ('bad' if bad else 'good')}", 0.0
             note = f"{note}; score {anomaly.score:.4g}"
             return Record(seen.index, sample.name, bad, float(anomaly.score), rejected, fault, note)
         rejected = bool(rows_that_count(seen.found, names))
@@ -57,8 +70,8 @@ class AreaScorer:
 
     def _take_heat(self, seen: Seen, true: NDArray[np.int16]) -> None:
         anomaly = seen.found.anomaly
-        # Without a threshold each map is drawn on a scale of its own: they cannot be put together.
-        if anomaly is not None and anomaly.heat is not None and anomaly.threshold != float("inf"):
+        if anomaly is not None and anomaly.heat is not None:
+            self._own_scales &= _OWN_SCALE[0] < float(anomaly.heat.max()) < _OWN_SCALE[1]
             heat = cv2.resize(anomaly.heat, (seen.width, seen.height), interpolation=cv2.INTER_LINEAR)
             self._heat.add(np.asarray(heat, np.float32), true)
 
@@ -81,9 +94,27 @@ class AreaScorer:
         dice = 2 * both / sizes
         return f"{note}; Dice {dice:.2f}", 1.0 - dice
 
+    def _add_heat(self, out: Scored) -> None:
+        pixel_auroc = self._heat.pixel_auroc()
+        if pixel_auroc is None:
+            return
+        if self._own_scales:
+            out.notes.append("maps are left out: without a threshold each is on a scale of its own")
+            return
+        about = "the map's value of a bad pixel above that of a good one"
+        out.figures.append(Figure("pixel_auroc", "AUROC of pixels", pixel_auroc, about, percent=False))
+        about = "mean overlap of true regions over good pixels marked, area up to 30 % of them"
+        out.figures.append(Figure("aupro", "AUPRO at 0.3", self._heat.region_overlap(), about, percent=False))
+
     def scored(self) -> Scored:
         out = Scored()
         if not self._judged:
+            return out
+        self._add_heat(out)
+        if self._anomaly and not self._marked:
+            out.notes.append(
+                "no place was marked in any picture: figures by pixel are left out (see thresholds.anomaly_map)"
+            )
             return out
         ious, dices = iou_and_dice(self._counts)
         labels = self._names.labels
@@ -106,12 +137,6 @@ class AreaScorer:
             ),
             Figure("false_regions", "false regions a picture", self._false / self._judged, percent=False),
         ]
-        pixel_auroc = self._heat.pixel_auroc()
-        if pixel_auroc is not None:
-            about = "the map's value of a bad pixel above that of a good one"
-            out.figures.append(Figure("pixel_auroc", "AUROC of pixels", pixel_auroc, about))
-            about = "mean overlap of true regions over good pixels marked, area up to 30 % of them"
-            out.figures.append(Figure("aupro", "AUPRO at 0.3", self._heat.region_overlap(), about))
         rows = []
         for n in sorted({*there, *np.flatnonzero(self._counts.sum(axis=0))} - {0}):
             own = [region for region in self._regions if region.class_no == n]
