@@ -33,6 +33,7 @@ RATIO = SIDE_PX / WIDTH_PX
 TOP = (SIDE_PX - HEIGHT_PX * SIDE_PX // WIDTH_PX) // 2
 USUAL = 60
 """Candidates above the threshold: a dozen objects, several cells each."""
+TURN_MS = 3.0
 COUNTS = (0, 10, 60, 200, 1000, 3000)
 
 Found = list[tuple[int, float, tuple[float, ...]]]
@@ -186,20 +187,27 @@ class Ours:
 
 
 def ms(ways: dict[str, Callable[[], Any]], seconds: float = 0.8) -> dict[str, float]:
-    """Milliseconds a call, the lowest tenth, taken in turns, so that what else happens happens to all, and each right
-    after a call of its own, so that none pays for what another left in the caches.
+    """Milliseconds a call, the lowest tenth, taken in turns of some calls each: in turns, so that what else happens
+    happens to all, and of some calls, so that none pays for what another left in the caches.
     """
     took: dict[str, list[float]] = {name: [] for name in ways}
-    for call in ways.values():
-        call()
+    calls = {name: max(1, round(TURN_MS / _once_ms(call))) for name, call in ways.items()}
     end = time.perf_counter() + seconds * len(ways)
-    while time.perf_counter() < end or min(map(len, took.values())) < 5:
+    while time.perf_counter() < end or min(map(len, took.values())) < 10:
         for name, call in ways.items():
             call()
             began = time.perf_counter()
-            call()
-            took[name].append(1e3 * (time.perf_counter() - began))
+            for _ in range(calls[name]):
+                call()
+            took[name].append(1e3 * (time.perf_counter() - began) / calls[name])
     return {name: float(np.quantile(values, 0.1)) for name, values in took.items()}
+
+
+def _once_ms(call: Callable[[], Any]) -> float:
+    call()
+    began = time.perf_counter()
+    call()
+    return 1e3 * (time.perf_counter() - began)
 
 
 def check(ours: Ours, frame: NDArray[np.uint8]) -> None:
