@@ -21,6 +21,7 @@ from edge.errors import ModelError
 from edge.models import stages
 from edge.models.bundle import Bundle, sha256_of
 from edge.models.predictor import Predictor, Prepared, RawOutputs
+from edge.models.result import Result
 from edge.models.stages import Stage
 from edge.ports import Image
 from edge.vision.crops import Crop, corners_of, cut_box, cut_quad, into_frame
@@ -106,7 +107,7 @@ class Cascade(Predictor):
         rest_ms = max(0.0, sum(ms for _, ms in spent) - before_ms - in_ms)
         return replace(found, timings=Timings(before_ms, in_ms, rest_ms, tuple(spent)))
 
-    def warm_up(self) -> Prediction:
+    def warm_up(self) -> Result:
         """Every model once."""
         for _, model in self.stages:
             model.warm_up()

@@ -13,9 +13,11 @@ One session a model, shared by all threads. With one thread inside the session a
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +27,7 @@ from numpy.typing import NDArray
 
 from edge.domain import ModelRef
 from edge.models.bundle import Manifest
+from edge.models.result import Result, result_of
 from edge.ports import Image, Runner
 from edge.vision import heads
 from edge.vision.conventions import HeadSpec
@@ -155,12 +158,21 @@ class Predictor:
         about, thresholds = self.manifest.model, self.manifest.thresholds
         return heads.Context(geometry, about.labels, thresholds, self._limits, mm_per_px, blob, self._data)
 
-    def __call__(self, image: Image, mm_per_px: float | None = None) -> Prediction:
+    def __call__(self, image: Image, mm_per_px: float | None = None) -> Result:
         """Frame in (uint8 BGR or grey), prediction out."""
         prepared = self.preprocess(image)
-        return self.postprocess(self.run(prepared), prepared, mm_per_px)
+        return result_of(self.postprocess(self.run(prepared), prepared, mm_per_px))
 
-    def warm_up(self) -> Prediction:
+    def batch(self, images: Iterable[Image], *, workers: int = 0) -> list[Result]:
+        """Results of many frames in their order, several at a time: the runtime and OpenCV let go of the interpreter.
+
+        ``workers`` threads share the session; 0 takes one a core. The frames are taken from ``images`` as they are
+        needed. Raises what the first frame that fails raises.
+        """
+        with ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="jidoka-batch") as pool:
+            return list(pool.map(self, images))
+
+    def warm_up(self) -> Result:
         """Run once on a grey frame: the runtime allocates on its first run. An input that follows the frame is warmed up
         at its largest first; afterwards a small one shows that the model still answers, at little cost.
         """

@@ -12,7 +12,9 @@ from edge.models.inspect.rules.base import FAIR, LIKELY, POOR, Guess, shown
 from edge.vision.conventions import (
     End2EndHead,
     FastestDetHead,
+    HeadSpec,
     YoloObbHead,
+    YoloPoseHead,
     YoloSegHead,
     YoloV5Head,
     YoloV8Head,
@@ -80,7 +82,10 @@ def _columns(facts: Facts, shape: tuple[int, ...]) -> Guess | None:
     unsure: tuple[str, ...] = ()
     if rows > _BOX + 1:
         unsure = ("the last column may be an angle (rotated boxes) or the columns may hold points: a picture shows it",)
-    rivals = (YoloObbHead(),) if rows > _BOX + 1 and not logits else ()
+    rivals: tuple[HeadSpec, ...] = ()
+    if rows > _BOX + 1 and not logits:
+        points, rest = divmod(rows - _BOX - 1, 3)
+        rivals = (*((YoloPoseHead(points=points),) if not rest else ()), YoloObbHead())
     return Guess(head, rows - _BOX, LIKELY, tuple(evidence), "yolo", unsure=unsure, rivals=rivals, size_px=(640, 640))
 
 
