@@ -14,8 +14,9 @@ from edge.models import graph
 from edge.models.graph import policy, weights
 from edge.models.graph.limits import GraphPolicy
 from edge.models.graph.operators import ALLOWED
-from tests.models import hostile
+from tests.models import hostile_graphs, hostile_limits
 from tests.models.graphs import save, tensor
+from tests.models.hostile import chained
 
 SHAPE = (1, 3, 8, 8)
 
@@ -81,25 +82,25 @@ def test_a_condition_that_the_picture_decides(tmp_path):
 
 
 def test_a_million_turns_by_permission(tmp_path):
-    path = hostile.a_loop_of_a_million(tmp_path)
+    path = hostile_limits.a_loop_of_a_million(tmp_path)
     assert cost(path, max_trips=10**6).trips == 10**6
 
 
 def test_ifs_by_permission(tmp_path):
-    assert cost(hostile.ifs_five_deep(tmp_path), max_if_depth=5).if_depth == 5
-    path = hostile.chained(tmp_path / "four.onnx", [hostile.ifs(4)], {"flag": np.bool_(True)})
+    assert cost(hostile_graphs.ifs_five_deep(tmp_path), max_if_depth=5).if_depth == 5
+    path = chained(tmp_path / "four.onnx", [hostile_graphs.ifs(4)], {"flag": np.bool_(True)})
     assert cost(path) == policy.Cost(nodes=31, if_depth=4)
 
 
 @pytest.mark.parametrize("allow", ["evil.example:Relu", "evil.example:*"])
 def test_operators_by_permission(tmp_path, allow):
-    path = hostile.an_unknown_domain(tmp_path)
+    path = hostile_graphs.an_unknown_domain(tmp_path)
     assert refused(path) == "MODEL_OPERATOR_REFUSED"
     assert cost(path, operators=(allow,)).nodes == 1
 
 
 def test_functions_are_counted_as_called(tmp_path):
-    path = hostile.sixteen_doubling_functions(tmp_path)
+    path = hostile_graphs.sixteen_doubling_functions(tmp_path)
     assert len(path.read_bytes()) < 2000
     assert cost(path, max_nodes=200_000).nodes == sum(2**n for n in range(17))
 

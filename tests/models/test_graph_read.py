@@ -14,7 +14,7 @@ from edge.errors import ModelError
 from edge.models import graph, liveness
 from edge.models.graph import policy, weights, wire
 from edge.models.graph.limits import GraphPolicy
-from tests.models import hostile
+from tests.models import hostile_limits
 
 MAX_S = 4.0
 
@@ -43,7 +43,7 @@ def sound(tmp_path_factory) -> list[bytes]:
     made = []
     for name in names:
         (folder / name).mkdir()
-        made.append(hostile.CASES[name][0](folder / name).read_bytes())
+        made.append(hostile_limits.CASES[name][0](folder / name).read_bytes())
     return made
 
 
