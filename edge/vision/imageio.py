@@ -47,6 +47,8 @@ _STANDALONE = frozenset({0x01, 0xFF, *range(0xD0, 0xD9)})  # no length follows: 
 _MAX_JPEG_MARKERS = 1000  # a bound on our own loop; real files have a few dozen
 _SOS, _EOI = 0xDA, b"\xff\xd9"
 _MAX_JPEG_SEGMENTS = 50_000
+_MAX_PNG_CHUNKS = 50_000
+_PNG_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND"})  # eXIf has the orientation
 _SCANS = 16
 """So many passes over ``max_pixels`` are decoded of a progressive JPEG; real ones have about ten, and a few kilobytes
 can hold thousands."""
@@ -95,6 +97,8 @@ def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS, *, gray: bool = Fa
         raise _truncated(info.kind)
     if info.kind == "jpeg":
         _check_scans(data, info, limits)
+    elif info.kind == "png":
+        data = _plain_png(data)
     flags = cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_COLOR
     try:
         image: Any = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -148,6 +152,23 @@ def _jpeg(data: bytes) -> tuple[int, int]:
             return width, height
         at += 1 + max(2, length)
     raise ImageError("IMAGE_UNREADABLE", "the JPEG has no frame header among its first markers")
+
+
+def _plain_png(data: bytes) -> bytes:
+    """Without what does not change the pixels: texts and profiles unfold to megabytes, and the decoder complains of
+    damaged ones on stderr by itself.
+    """
+    parts, at, left_out = [data[:8]], 8, False
+    for _ in range(_MAX_PNG_CHUNKS):
+        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        end = at + 12 + size
+        if kind in _PNG_CHUNKS:
+            parts.append(data[at:end])
+        left_out = left_out or kind not in _PNG_CHUNKS
+        at = end
+        if kind == b"IEND" or at >= len(data):
+            return b"".join(parts) if left_out else data
+    raise ImageError("IMAGE_UNREADABLE", f"the png has more than {_MAX_PNG_CHUNKS} parts", "no camera writes that")
 
 
 def _check_scans(data: bytes, info: ImageInfo, limits: ImageLimits) -> None:

@@ -79,10 +79,18 @@ def webp(width: int, height: int, *, canvas: bool = False) -> bytes:
 
 
 def gif(width: int, height: int) -> bytes:
-    return b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes(6) + b"\x2c" + struct.pack(
-        "<HHHHB", 0, 0, width, height, 0
-    ) + b"\x02\x02\x4c\x01\x00\x3b"
+    return (
+        b"GIF89a"
+        + struct.pack("<HHBBB", width, height, 0x80, 0, 0)
+        + bytes(6)
+        + b"\x2c"
+        + struct.pack("<HHHHB", 0, 0, width, height, 0)
+        + b"\x02\x02\x4c\x01\x00\x3b"
+    )
 
+
+GREY = ((256, 4, 64), (257, 4, 64), (258, 3, 8), (259, 3, 1), (262, 3, 1))
+BIG = ((256, 4, 8000), (257, 4, 8000))
 
 FILES: dict[str, Callable[[], bytes]] = {
     "bomb.png": whole_png_of_400_megapixels,
@@ -103,8 +111,9 @@ FILES: dict[str, Callable[[], bytes]] = {
     "canvas.webp": lambda: webp(16_383, 16_383, canvas=True),
     "huge.tif": lambda: tiff((256, 4, 60_000), (257, 4, 60_000)),
     "twice.tif": lambda: tiff((256, 4, 60_000), (256, 4, 8), (257, 4, 60_000), (257, 4, 8)),
-    "tiles.tif": lambda: tiff((256, 4, 64), (257, 4, 64), (258, 3, 8), (277, 3, 1), (322, 4, 2**30), (323, 4, 2**30)),
-    "samples.tif": lambda: tiff((256, 4, 8000), (257, 4, 8000), (258, 3, 64), (277, 3, 65_535)),
+    "tiles.tif": lambda: tiff(*GREY, (322, 4, 2**24), (323, 4, 2**24), (324, 4, 8), (325, 4, 8)),
+    "samples.tif": lambda: tiff(*GREY[2:3], *BIG, (277, 3, 65_535), (273, 4, 8), (278, 4, 8000), (279, 4, 8)),
+    "strip.tif": lambda: tiff(*GREY, (273, 4, 8), (278, 4, 2**31), (279, 4, 2**31)),
     "huge.gif": lambda: gif(65_535, 65_535),
     "comment.ppm": lambda: b"P6 #a\r99999 99999\n10 10\n255\n" + bytes(300),
     "window.ppm": lambda: b"P6 10" + b" " * 1018 + b"1000000000 255\n",
