@@ -31,8 +31,8 @@ def table(path, rows: np.ndarray, *, metadata=None):
         helper.make_node("Mul", ["m", "mask"], ["z"]),
         helper.make_node("Add", ["z", "w"], ["output0"]),
     ]
-    mask = np.zeros_like(rows, np.float32)
-    mask.reshape(-1)[0] = 0.01
+    mask = np.zeros(rows.shape, np.float32)
+    mask.reshape(-1)[0] = 0.01 * np.abs(rows).max()
     inputs, outputs = [graphs.tensor("images", (1, 3, 96, 96))], [graphs.tensor("output0", rows.shape)]
     graphs.save(path, nodes, inputs, outputs, {"mask": mask, "w": rows.astype(np.float32)}, metadata)
     return path
@@ -51,6 +51,17 @@ def finished(n: int) -> np.ndarray:
     return np.hstack(rest)[None]
 
 
+CORNERS = ("x1", "y1", "x2", "y2")
+FRACTIONS = np.array([96, 96, 96, 96, 1, 1])
+
+
+def centres(n: int) -> np.ndarray:
+    """The same as Ultralytics' RT-DETR gives them: centre and size, fractions of the input."""
+    rows = finished(n) / FRACTIONS
+    rows[0, :, :4] = np.random.default_rng(3).uniform(0.3, 0.6, (n, 4)) * (1, 1, 0.2, 0.2)
+    return rows
+
+
 def columns(more: np.ndarray) -> np.ndarray:
     """Boxes in pixels and what is below them."""
     boxes = np.random.default_rng(1).uniform(5, 90, (4, CELLS))
@@ -64,6 +75,9 @@ RNG = np.random.default_rng(2)
     ("rows", "head", "n"),
     [
         (finished(CELLS), End2EndHead(), 80),
+        (finished(30)[:, :, [0, 1, 2, 3, 5, 4]], End2EndHead(columns=(*CORNERS, "label", "score")), 80),
+        (finished(30) / FRACTIONS, End2EndHead(unit="normalised"), 80),
+        (centres(30), End2EndHead(columns=("cx", "cy", "w", "h", "score", "label"), unit="normalised"), 80),
         (RNG.normal(0, 2, (1, CELLS, 6)), YoloXHead(), 1),
         (columns(RNG.random((2, CELLS))), YoloV8Head(), 2),
         (columns(np.vstack([RNG.random((2, CELLS)), RNG.uniform(-0.7, 2.3, (1, CELLS))])), YoloObbHead(), 2),

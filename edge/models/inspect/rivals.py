@@ -14,8 +14,11 @@ from edge.models.inspect.facts import Facts
 from edge.models.inspect.rules import Guess
 from edge.models.runner import OnnxRunner
 from edge.vision.conventions import End2EndHead, YoloObbHead, YoloPoseHead
+from edge.vision.conventions.yolo import Column
 
 _SCORE, _CLASS, _BOX = 4, 5, 4
+_FRACTIONS_TO = 1.5
+"""Boxes as fractions of the input leave it a little at most."""
 _PIXELS_FROM = 2.0
 """Scores of 0..1 never reach this; coordinates in pixels do at once."""
 
@@ -29,6 +32,8 @@ def decide(file: BareFile, facts: Facts, guess: Guess) -> Guess:
         return guess
     for rival in guess.rivals:
         match rival:
+            case End2EndHead(unit="normalised"):
+                return _columns(guess, table)
             case End2EndHead():
                 return _finished(guess, table)
             case YoloPoseHead() if float(table[_BOX + 1 :].max()) > _PIXELS_FROM:
@@ -45,13 +50,36 @@ def decide(file: BareFile, facts: Facts, guess: Guess) -> Guess:
 def _finished(guess: Guess, table: NDArray[Any]) -> Guess:
     """Finished rows have whole class numbers, scores of 0..1 and corners in order; a grid has none of these."""
     numbers, scores = table[:, _CLASS], table[:, _SCORE]
-    whole = bool((numbers == np.round(numbers)).all() and numbers.min() >= 0)
+    whole = _whole(numbers) and float(numbers.min()) >= 0
     ordered = bool((table[:, 2] >= table[:, 0]).all() and (table[:, 3] >= table[:, 1]).all())
     if whole and ordered and scores.min() >= 0 and scores.max() <= 1:
         said = "tried on noise: whole class numbers, scores and corners in order: finished rows"
-        head = End2EndHead()
-        return replace(guess, head=head, n_labels=80, evidence=(*guess.evidence[:0], said), prior="yolo")
+        found = replace(guess, head=End2EndHead(), n_labels=80, evidence=(said,), prior="yolo")
+        return _columns(found, table)
     return replace(guess, evidence=(*guess.evidence, "tried on noise: no whole class numbers: a grid of one class"))
+
+
+def _columns(guess: Guess, table: NDArray[Any]) -> Guess:
+    """What finished rows hold: fractions or pixels, corners or centre and size, score or class first."""
+    boxes, fifth, sixth = table[:, :_BOX], table[:, _SCORE], table[:, _CLASS]
+    if not np.isfinite(table).all() or not boxes.any():
+        return guess  # nothing was found in noise: there is nothing to tell from
+    score_last = _whole(fifth) and not _whole(sixth) and float(sixth.min()) >= 0 and float(sixth.max()) <= 1
+    last: tuple[Column, Column] = ("label", "score") if score_last else ("score", "label")
+    said = ["tried on noise: the fifth number is the class, the sixth the score"] if score_last else []
+    if float(np.abs(boxes).max()) > _FRACTIONS_TO:
+        head = End2EndHead(columns=("x1", "y1", "x2", "y2", *last))
+        return replace(guess, head=head, evidence=(*guess.evidence, *said))
+    corners = bool((boxes[:, 2] >= boxes[:, 0]).all() and (boxes[:, 3] >= boxes[:, 1]).all())
+    sides: tuple[Column, ...] = ("x1", "y1", "x2", "y2") if corners else ("cx", "cy", "w", "h")
+    said.append("tried on noise: boxes are fractions of the input, " + ("corners" if corners else "centre and size"))
+    prior = {"ultralytics": "ultralytics-rtdetr"}.get(guess.prior, "rtdetr")
+    head = End2EndHead(columns=(*sides, *last), unit="normalised")
+    return replace(guess, head=head, evidence=(*guess.evidence, *said), prior=prior)
+
+
+def _whole(numbers: NDArray[Any]) -> bool:
+    return bool((numbers == np.round(numbers)).all())
 
 
 def _run(file: BareFile, facts: Facts) -> NDArray[Any] | None:
@@ -63,4 +91,6 @@ def _run(file: BareFile, facts: Facts) -> NDArray[Any] | None:
     picture = contract.picture_of(facts.signature)
     assert picture is not None
     table = np.asarray(runner.run({picture.name: blob})[0], np.float64)
-    return table[0] if table.ndim == 3 and table.shape[0] == 1 else None  # noqa: PLR2004  (rank)
+    if table.ndim == 2:  # noqa: PLR2004  (rows without a leading 1)
+        return table if table.size else None
+    return table[0] if table.ndim == 3 and table.shape[0] == 1 and table.size else None  # noqa: PLR2004  (rank)

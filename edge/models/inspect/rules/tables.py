@@ -126,9 +126,10 @@ def _finished(shape: tuple[int, ...]) -> Guess | None:
     if k == _BOX + 2 and n > k:
         evidence = (f"the output is {shown(shape)}, and {n} is no grid of this input: finished rows",)
         unsure = ("box, score and class stand in the order of YOLOv10 and YOLO26: try a picture you know",)
-        return Guess(
-            End2EndHead(), 80, LIKELY if n <= _MOST_ROWS else POOR, evidence, "yolo", unsure=unsure, size_px=(640, 640)
-        )
+        sure = LIKELY if n <= _MOST_ROWS else POOR
+        rivals = (End2EndHead(unit="normalised"),)
+        head = End2EndHead()
+        return Guess(head, 80, sure, evidence, "yolo", unsure=unsure, size_px=(640, 640), rivals=rivals)
     if k == _BOX + 3 and n > k:
         head = End2EndHead(columns=("image", "y1", "x1", "y2", "x2", "score", "label"), first_label=1)
         return Guess(head, 90, FAIR, (f"rows of seven, {shown(shape)}: EfficientDet of automl",), "tf-detection")
