@@ -17,7 +17,6 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -169,6 +168,8 @@ class Predictor:
         ``workers`` threads share the session; 0 takes one a core. The frames are taken from ``images`` as they are
         needed. Raises what the first frame that fails raises.
         """
+        from concurrent.futures import ThreadPoolExecutor  # a daemon, which never asks for this, starts without it
+
         with ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="jidoka-batch") as pool:
             return list(pool.map(self, images))
 
