@@ -6,7 +6,10 @@
 
     predict = edge.load("my-model")        # a bundle folder or an .onnx file
     found = predict(image)                 # uint8 (height, width, 3) BGR or (height, width) grey
-    edge.to_document("shot-1", found)      # what `jidoka infer --json` prints
+    found.names, found.scores, found.boxes # arrays, see edge.Prediction
+    found.draw(image)                      # a picture with what was found
+    found.document("shot-1")               # what `jidoka infer --json` prints
+    predict.batch(images)                  # several at a time
 
 Names are resolved when they are first used, so that importing the package costs nothing.
 """
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from edge.errors import JidokaError
     from edge.models.loading import load
     from edge.models.predictor import Predictor
+    from edge.models.result import Result
     from edge.vision.document import to_document
     from edge.vision.draw import overlay
     from edge.vision.findings import to_inference
@@ -32,6 +36,7 @@ _WHERE = {
     "JidokaError": "edge.errors",
     "Prediction": "edge.vision.prediction",
     "Predictor": "edge.models.predictor",
+    "Result": "edge.models.result",
     "Verdict": "edge.domain",
     "decode": "edge.vision.imageio",
     "load": "edge.models.loading",
@@ -46,6 +51,7 @@ __all__ = [
     "JidokaError",
     "Prediction",
     "Predictor",
+    "Result",
     "Verdict",
     "decode",
     "load",

@@ -58,7 +58,7 @@ def infer(
     predictor = _loaded(model, min_score)
     for sentence in predictor.assumed:
         note(f"assumed: {sentence}")
-    inputs_there = frozenset(path.resolve() for path in inputs)
+    inputs_there = frozenset(_full(path) for path in inputs)
     work = _Work(predictor, mm_per_px, None if save is None else _folder(save), inputs_there, want_rows=not json)
     total = media.count(inputs, every)
     with progress("infer") as bar:
@@ -153,8 +153,16 @@ class _Work:
 
     def _is_input(self, path: Path) -> bool:
         """True for a named input and for what lies in a folder that was named: never to be written over."""
-        full = path.resolve()
+        full = _full(path)
         return full in self.inputs or (full.parent in self.inputs and full.exists())
+
+
+def _full(path: Path) -> Path:
+    """Without links; a link that leads to itself stays what it is, for whoever reads it to refuse."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        return path.absolute()
 
 
 def _folder(path: Path) -> Path:

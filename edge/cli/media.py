@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,9 +59,29 @@ def quiet_decoders() -> None:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
+@contextmanager
+def _stderr_shut() -> Iterator[None]:
+    """Libpng and its like print complaints of their own on descriptor 2, past every setting; ours is the one line."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def _item(path: Path) -> Item:
     try:
-        return Item(str(path), imageio.decode(read_bounded(path, imageio.DEFAULT_LIMITS.max_bytes, "IMAGE")))
+        data = read_bounded(path, imageio.DEFAULT_LIMITS.max_bytes, "IMAGE")
+        with _stderr_shut():
+            return Item(str(path), imageio.decode(data))
     except JidokaError as error:
         return Item(str(path), error=error)
 

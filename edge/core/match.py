@@ -34,6 +34,7 @@ class TextRule(Struct, frozen=True, forbid_unknown_fields=True):
     group, all that it found, or without a pattern the whole text; empty: not asked). With ``spaces = false`` white
     space does not count, as readers see it where there is none.
 
+    A window needs a clock that is kept right (NTP, PTP); with ``any_clock`` whatever the machine believes will do.
     ``wrong`` is the verdict when something was read and nothing fits, ``absent`` when nothing at all was read.
     """
 
@@ -45,6 +46,7 @@ class TextRule(Struct, frozen=True, forbid_unknown_fields=True):
     min_days: Days | None = None
     max_days: Days | None = None
     utc_offset_h: Annotated[float, Meta(ge=-14, le=14)] = 0.0
+    any_clock: bool = False
     expected: Expected = ""
     spaces: bool = False
     wrong: Broken = "fail"
@@ -148,12 +150,16 @@ def _complaint(rule: TextRule, text: str, now: Moment) -> str:
 def _window(rule: TextRule, day: int, now: Moment) -> str:
     if rule.min_days is None and rule.max_days is None:
         return ""
-    if not now.trusted:
+    if not _knows_the_day(rule, now):
         return "no_clock"
     ahead = day - _today(rule, now)
     if rule.min_days is not None and ahead < rule.min_days:
         return "too_early"
     return "too_late" if rule.max_days is not None and ahead > rule.max_days else ""
+
+
+def _knows_the_day(rule: TextRule, now: Moment) -> bool:
+    return now.trusted or (rule.any_clock and now.utc_ms > 0)
 
 
 def _today(rule: TextRule, now: Moment) -> int:
@@ -169,7 +175,7 @@ def _wanted(rule: TextRule, now: Moment) -> str:
         words.append(rule.pattern)
     if rule.date:
         window = ""
-        if now.trusted:
+        if _knows_the_day(rule, now):
             today = _today(rule, now)
             if rule.min_days is not None:
                 window += f" from {iso(today + rule.min_days)}"

@@ -123,7 +123,8 @@ def percent(share: float | None) -> str:
     if share is None:
         return "–"
     digits = 2 if 0 < share < 0.01 or 0.99 < share < 1 else 1  # noqa: PLR2004  (near the ends)
-    return f"{100 * share:.{digits}f} %"
+    text = f"{100 * share:.{digits}f}"
+    return f"{'100.0' if text == '100.00' else text} %"
 
 
 def interval(share: Share) -> str:

@@ -94,7 +94,7 @@ def plots_of(curve: Sweep, inspection: Inspection) -> list[Plot]:
     """Escapes and overkill over the threshold, and one against the other."""
     marks = [] if inspection.threshold is None else [(inspection.threshold, "working")]
     if inspection.promise.threshold is not None:
-        marks.append((inspection.promise.threshold, f"escapes ≤ {inspection.promise.rate:.3g}"))
+        marks.append((inspection.promise.threshold, f"escapes ≤ {100 * inspection.promise.rate:.3g} %: "))
     picked = _thinned(len(curve.thresholds))
     x = curve.thresholds[picked]
     escapes = curve.escapes[picked] / max(curve.n_bad, 1)

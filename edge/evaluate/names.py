@@ -57,7 +57,7 @@ def names_of(
     missing = [c for c in defects if owners[c] is None]
     if not whole and (not matched or (missing and _only_masks(dataset))) and len({*labels}) >= 1:
         notes: tuple[str, ...] = ()
-        if len(labels) > 1 or defects:
+        if dataset.classes or (len(labels) > 1 and _only_masks(dataset)):
             notes = (
                 "classes are not compared, only where something is: the data set's are not the model's (see --map)",
             )

@@ -55,7 +55,8 @@ class Sample:
 
     ``file``: the picture; ``name``: what it is called in results. ``label``: the class of the whole frame. ``things``:
     objects. ``mask``: a picture of the frame's size, 0 where there is nothing; ``indexed`` masks hold class numbers
-    from 1 (255: cannot be judged). ``empty_mask``: there is nothing in it, without a file. ``texts``: what is written.
+    from 1 (255: cannot be judged). ``empty_mask``: there is nothing in it, without a file. ``texts``: what is written; with ``partial`` there is more
+    around them.
     ``values``: named numbers.
     """
 
@@ -67,6 +68,7 @@ class Sample:
     indexed: bool = False
     empty_mask: bool = False
     texts: tuple[str, ...] | None = None
+    partial: bool = False
     values: dict[str, float] = field(default_factory=dict)
 
     @property

@@ -7,7 +7,8 @@ one found. Each stage's model passed the guard by itself. ``timings`` say what e
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from edge.errors import ModelError
 from edge.models import stages
 from edge.models.bundle import Bundle, sha256_of
 from edge.models.predictor import Predictor, Prepared, RawOutputs
+from edge.models.result import Result
 from edge.models.stages import Stage
 from edge.ports import Image
 from edge.vision.crops import Crop, corners_of, cut_box, cut_quad, into_frame
@@ -105,7 +107,7 @@ class Cascade(Predictor):
         rest_ms = max(0.0, sum(ms for _, ms in spent) - before_ms - in_ms)
         return replace(found, timings=Timings(before_ms, in_ms, rest_ms, tuple(spent)))
 
-    def warm_up(self) -> Prediction:
+    def warm_up(self) -> Result:
         """Every model once."""
         for _, model in self.stages:
             model.warm_up()
@@ -119,19 +121,26 @@ def build(first: Predictor, found: Bundle, load: Callable[[str | Path, int], Pre
     """
     steps = []
     for stage in found.manifest.stage:
-        try:
-            model = load(_place(found, stage), depth + 1)
+        with named(stage):
+            model = load(place_of_stage(found, stage), depth + 1)
             _check(stage, model)
-        except ModelError as error:
-            what = f"stage {stage.name!r}: {error.what}"
-            raise type(error)(error.code, what, error.why, error.hint) from error
         steps.append((stage, model))
     if depth > stages.MAX_DEPTH:
         raise _invalid("bundles are nested too deep", f"at most {stages.MAX_DEPTH} levels are read")
     return Cascade(first, steps) if steps else first
 
 
-def _place(found: Bundle, stage: Stage) -> str | Path:
+@contextmanager
+def named(stage: Stage) -> Iterator[None]:
+    """An error inside says whose it is."""
+    try:
+        yield
+    except ModelError as error:
+        what = f"stage {stage.name!r}: {error.what}"
+        raise type(error)(error.code, what, error.why, error.hint) from error
+
+
+def place_of_stage(found: Bundle, stage: Stage) -> str | Path:
     """Where a stage's model is: a built-in's name, or a folder that lies inside the bundle, links followed."""
     if stages.is_codes(stage.model):
         return stage.model

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 
 from edge.errors import InputError
-from edge.models import parsing
+from edge.models import parsing, plugins
 
 _NOTHING = {"none", "null", ""}
 
@@ -60,6 +60,8 @@ def _step(said: str, kind: Any, part: str, above: list[str], tag: Any) -> Any:
         structs = [one for one in members if _is_struct(one)]
         named = [one for one in structs if one.__struct_config__.tag == tag]
         inner = (named or structs or members)[0]
+        if tag is not None and not named and tag in plugins.names():
+            inner = plugins.load(tag).Options
     if get_origin(inner) is dict:
         return get_args(inner)[1]
     if not _is_struct(inner):

@@ -13,12 +13,14 @@ from edge.errors import ModelError
 from edge.models import guard
 from edge.models.admit import admit
 from edge.models.bundle import BareFile, Bundle, read_any
+from edge.models.cascade import named, place_of_stage
 from edge.models.guard import GuardLimits, Signature
 from edge.models.inspect.licence import licence_of, warnings_of
-from edge.models.loading import predictor_of
+from edge.models.loading import load, predictor_of
 from edge.models.series.loading import load_series
 from edge.models.series.manifest import read as read_series
 from edge.models.series.manifest import takes_series
+from edge.models.stages import Stage, is_codes
 
 
 class Step(Struct):
@@ -54,6 +56,8 @@ class Report(Struct):
 def check(path: Path, *, limits: GuardLimits | None = None, cache: Path | None = None) -> Report:
     """Ask everything anew, whatever is remembered of an earlier trial. Raises ModelError for the first 'no'."""
     report = Report(str(path))
+    if is_codes(str(path)) and not path.exists():
+        return _codes(path, report)
     if takes_series(path):
         return _series(path, report, limits, cache)
     with report.step("files") as step:
@@ -70,9 +74,11 @@ def check(path: Path, *, limits: GuardLimits | None = None, cache: Path | None =
     with report.step("contract") as step:
         admitted = admit(found, limits=limits, cache=cache)
         step.found = f"[input] and [output] fit {_described(signature)}"
+    for stage in found.manifest.stage:
+        _stage(report, found, stage, limits, cache)
     n = len(found.manifest.golden)
     with report.step("golden" if n else "warm-up") as step:
-        predictor = predictor_of(admitted)
+        predictor = predictor_of(admitted, cache=cache, limits=limits)
         predictor.warm_up()
         step.found = (
             f"{n} pictures give what they gave" if n else "answers a grey picture; the bundle has no golden ones"
@@ -80,6 +86,26 @@ def check(path: Path, *, limits: GuardLimits | None = None, cache: Path | None =
     report.task = found.manifest.model.task
     _licence(report, found.manifest.model.licence or licence_of(signature.metadata))
     return report
+
+
+def _codes(path: Path, report: Report) -> Report:
+    """The built-in reader of codes: there is no file, but a library that may be missing."""
+    with report.step("library") as step:
+        reader = load(path)
+        reader.warm_up()
+        step.found = f"zxing-cpp {reader.ref.version}, {len(reader.labels)} formats"
+    report.task, report.sha256 = reader.manifest.model.task, reader.ref.sha256
+    return report
+
+
+def _stage(report: Report, found: Bundle, stage: Stage, limits: GuardLimits | None, cache: Path | None) -> None:
+    """All of it again for a cascade's further model. Raises ModelError that names the stage."""
+    with named(stage):
+        place = place_of_stage(found, stage)
+        inner = check(Path(place), limits=limits, cache=cache)
+    report.steps += [Step(f"{stage.name}: {one.step}", one.found, one.ms) for one in inner.steps]
+    report.warnings += [f"stage {stage.name!r}: {warning}" for warning in inner.warnings]
+    report.ms += inner.ms
 
 
 def _trial(
@@ -141,10 +167,12 @@ def _bare(report: Report, found: BareFile, limits: GuardLimits | None, cache: Pa
 def _series(path: Path, report: Report, limits: GuardLimits | None, cache: Path | None) -> Report:
     with report.step("files") as step:
         found = read_series(path)
-        _measure(report, found.onnx, found.sha256, {})
-        step.found = f"{report.bytes} bytes"
+        _measure(report, found.onnx, found.sha256, found.external)
+        step.found = f"{report.bytes} bytes{_beside(report)}"
     with report.step("guard") as step:
-        signature = guard.examine(found.onnx, found.sha256, limits=limits, cache=cache, fresh=True)
+        signature = guard.examine(
+            found.onnx, found.sha256, external=found.external, limits=limits, cache=cache, fresh=True
+        )
     report.steps.remove(step)
     _steps_of(report, signature)
     with report.step("contract") as step:

@@ -16,6 +16,7 @@ from edge.domain import ModelRef
 from edge.errors import ModelError
 from edge.models.bundle import About, Manifest, sha256_of
 from edge.models.predictor import Predictor
+from edge.models.result import Result
 from edge.models.stages import CODES
 from edge.ports import Blob
 from edge.vision.conventions import CodesHead
@@ -71,7 +72,7 @@ def load_codes(name: str = CODES) -> Predictor:
 
 
 class _CodesPredictor(Predictor):
-    def warm_up(self) -> Any:
+    def warm_up(self) -> Result:
         """On a small picture: there is no session whose memory would follow the input's size."""
         return self(np.full((64, 64, 3), 128, np.uint8))
 

@@ -59,11 +59,14 @@ def lines_of(text: str) -> tuple[str, ...]:
 def _from_file(found: Bundle, head: CtcHead) -> tuple[str, ...]:
     if not head.dictionary:
         return ()
-    digest = found.manifest.files.get(head.dictionary)
-    if found.folder is None or digest is None:
+    listed = found.manifest.files
+    if found.folder is None or (listed and head.dictionary not in listed):
         raise ModelError("MODEL_DICTIONARY_ABSENT", f"[files] does not list the dictionary {head.dictionary!r}")
-    data = read_bounded(found.folder / head.dictionary, MAX_FILE_BYTES)
-    if sha256_of(data) != digest:
+    path = found.folder / head.dictionary
+    if not path.resolve().is_relative_to(found.folder.resolve()):
+        raise ModelError("MODEL_DICTIONARY_ABSENT", f"the dictionary {head.dictionary!r} is outside the bundle")
+    data = read_bounded(path, MAX_FILE_BYTES)
+    if listed and sha256_of(data) != listed[head.dictionary]:
         raise ModelError("MODEL_CHECKSUM", f"{head.dictionary} is not the file that the manifest lists")
     try:
         return lines_of(data.decode("utf-8-sig"))

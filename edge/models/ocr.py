@@ -26,8 +26,10 @@ from edge.vision.spec import InputSpec, Thresholds
 
 Role = Literal["detect", "turn", "read", ""]
 
-DETECT_PX = 1280
-"""Frames are made smaller than this before lines are looked for; they are read at full resolution."""
+DETECT_PX = 960
+"""Frames are made no larger than this before lines are looked for (PaddleOCR's ``det_limit_side_len``); lines are read
+at the frame's own resolution.
+"""
 READ_PX = (1920, 48)
 TURN_PX = (192, 48)
 _GRAY = 128
@@ -91,11 +93,21 @@ def role_of(signature: guard.Signature) -> Role:
             return ""
 
 
-def pack(files: list[Path], folder: Path, *, dictionary: Path | None = None, name: str = "") -> bundle.Bundle:
+def pack(
+    files: list[Path], folder: Path, *, dictionary: Path | None = None, name: str = "", force: bool = False
+) -> bundle.Bundle:
     """Make a cascade of two or three files, in any order. Raises ModelError and InputError.
 
     ``dictionary`` (UTF-8, one character a line) goes into the bundle where the recogniser has none in its metadata.
     """
+    if folder.exists() and not folder.is_dir():
+        raise InputError("SAVE_FAILED", f"{folder} is a file", "", "name another folder")
+    if folder.is_dir() and any(folder.iterdir()):
+        if not (folder / bundle.MANIFEST_FILE).is_file():
+            raise InputError("SAVE_FAILED", f"{folder} is not empty and no bundle", "", "name another folder")
+        if not force:
+            hint = "name another folder, or add --force"
+            raise InputError("PACK_EXISTS", f"{folder} is a bundle already", "", hint)
     parts = [_part(path) for path in files]
     by_role = {part.role: part for part in parts}
     for role, what in (("detect", "finds lines of text"), ("read", "reads a line")):
@@ -187,8 +199,6 @@ def _name(folder: Path) -> str:
 
 
 def _replace(folder: Path, made: Path) -> None:
-    if folder.exists() and not (folder / bundle.MANIFEST_FILE).is_file() and any(folder.iterdir()):
-        raise InputError("SAVE_FAILED", f"{folder} is not empty and no bundle", "", "name another folder")
     if folder.exists():
         shutil.rmtree(folder)
     shutil.copytree(made, folder)

@@ -10,13 +10,15 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from edge.errors import InputError, ModelError
-from edge.models import bundle, changes, contract, graph, guard
+from edge.errors import InputError
+from edge.models import bundle, changes, contract, graph, guard, ocr
 from edge.models.admit import Admitted
 from edge.models.bundle import BareFile, Bundle, Golden, Manifest
 from edge.models.files import read_bounded
 from edge.models.inspect.bare import Examined, examine
-from edge.models.inspect.licence import licence_of, warnings_of
+from edge.models.inspect.licence import UNKNOWN, licence_of, warnings_of
+from edge.models.inspect.looking import first_look, with_probe
+from edge.models.inspect.probing import probe
 from edge.models.loading import predictor_of
 from edge.models.predictor import Predictor
 from edge.models.series import manifest as series_manifest
@@ -25,7 +27,7 @@ from edge.models.series.propose import looks_like_series
 from edge.models.series.propose import propose as propose_series
 from edge.models.toml import lean
 from edge.vision import heads, imageio
-from edge.vision.conventions import HEAD_TASK
+from edge.vision.conventions import HEAD_TASK, CtcHead
 
 MAX_LABELS_BYTES = 1024 * 1024
 MAX_PICTURE_BYTES = 32 * 1024**2
@@ -33,11 +35,12 @@ MAX_PICTURE_BYTES = 32 * 1024**2
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the user says: names in class order, ``key=value``, pictures."""
+    """What the user says: names in class order, ``key=value``, pictures to keep, and one to try ways of feeding on."""
 
     labels: tuple[str, ...] | None = None
     assignments: tuple[str, ...] = ()
     golden: tuple[Path, ...] = ()
+    probe: Path | None = None
 
 
 def read_labels(file: Path) -> tuple[str, ...]:
@@ -78,6 +81,8 @@ def manifest_of(found: Examined, wishes: Wishes) -> Manifest:
 
 
 def _check_labels(found: Examined, made: Manifest, wishes: Wishes) -> None:
+    if isinstance(made.output, CtcHead):
+        return  # its characters are completed, and counted, when it is loaded
     wanted = heads.HEADS[type(made.output)].wants(made.output, found.facts.shapes, len(made.model.labels))
     if not wanted:
         return
@@ -145,14 +150,13 @@ class Packed:
 
 def pack_any(file: BareFile, folder: Path, wishes: Wishes, limits: guard.GuardLimits | None = None) -> Packed:
     """A bundle of a model of pictures or of series. Raises ModelError, InputError."""
-    try:
-        signature = guard.examine(file.onnx, file.sha256, external=file.external, limits=limits)
-        series = looks_like_series(signature)
-    except ModelError:
-        series = False  # the way of pictures tries sizes, and says what is wrong
-    if series:
+    signature = first_look(file)
+    if signature is not None and looks_like_series(signature):
         return _pack_series(file, folder, wishes, signature)
     found = examine(file, limits=limits)
+    if wishes.probe is not None:
+        image = imageio.decode(read_bounded(wishes.probe, MAX_PICTURE_BYTES, "IMAGE"))
+        found = with_probe(found, probe(file, found, image))
     made = pack(found, file, folder, wishes, limits)
     licence = made.manifest.model.licence or licence_of(found.facts.metadata)
     return Packed(lean(made.manifest), list(found.proposal.assumed), licence, _warnings(licence, found))
@@ -163,8 +167,10 @@ def _warnings(licence: str, found: Examined) -> list[str]:
 
 
 def _pack_series(file: BareFile, folder: Path, wishes: Wishes, signature: guard.Signature) -> Packed:
-    if wishes.golden:
-        raise InputError("GOLDEN_UNFIT", "--golden is for models of pictures", "this one takes windows of samples")
+    if wishes.golden or wishes.probe:
+        raise InputError(
+            "GOLDEN_UNFIT", "--golden and --probe are for models of pictures", "this one takes windows of samples"
+        )
     proposed, assumed = propose_series(signature, graph.read(file.onnx), file.name)
     document: dict[str, Any] = lean(proposed)
     if wishes.labels is not None:
@@ -177,3 +183,17 @@ def _pack_series(file: BareFile, folder: Path, wishes: Wishes, signature: guard.
         raise _unwritable(folder, error) from error
     licence = made.manifest.model.licence or licence_of(signature.metadata)
     return Packed(lean(made.manifest), list(assumed), licence, [*warnings_of(licence), *signature.warnings])
+
+
+def pack_reader(files: list[Path], folder: Path, wishes: Wishes) -> Packed:
+    """A cascade of a text detector, a recogniser and perhaps an orientation classifier. Raises ModelError, InputError."""
+    if wishes != Wishes():
+        raise InputError(
+            "SET_WRONG",
+            "--labels, --set and --golden are for one file",
+            f"{len(files)} files are packed as a reader of text",
+            "edit model.toml of the bundle, or see `jidoka model pack-ocr --help`",
+        )
+    made = ocr.pack(files, folder)
+    licence = made.manifest.model.licence or UNKNOWN
+    return Packed(lean(made.manifest), [], licence, list(warnings_of(licence)))

@@ -28,21 +28,29 @@ def names() -> list[str]:
     return registry.names(registry.HEADS)
 
 
-def options(name: str, output: dict[str, Any], locator: Locator) -> tuple[msgspec.Struct, Task]:
-    """The plug-in's own options, checked, and its task. Makes it known to :mod:`edge.vision.heads`. Raises ConfigError
-    HEAD_NOT_INSTALLED, HEAD_UNFIT and those of :func:`edge.config.check.checked`.
+def load(name: str) -> Any:
+    """The object behind a name, with all that a head must have. Raises ConfigError HEAD_UNKNOWN, HEAD_NOT_INSTALLED,
+    HEAD_UNFIT.
     """
     found = registry.load(registry.HEADS, name)
     missing = [part for part in ("Options", "task", "decode", "wants") if not hasattr(found, part)]
     if missing:
         raise ConfigError("HEAD_UNFIT", f"plug-in head {name!r} has no {missing[0]}", "", "ask its maker")
-    kind, task = found.Options, found.task
-    config = getattr(kind, "__struct_config__", None)
+    config = getattr(found.Options, "__struct_config__", None)
     if config is None or config.tag_field != "head" or config.tag != name or not config.frozen:
         why = f"Options must be a frozen msgspec struct with tag_field 'head' and tag {name!r}"
         raise ConfigError("HEAD_UNFIT", f"plug-in head {name!r} cannot be used", why, "ask its maker")
-    if task not in get_args(Task):
-        raise ConfigError("HEAD_UNFIT", f"plug-in head {name!r} gives task {task!r}", "there is no such task")
+    if found.task not in get_args(Task):
+        raise ConfigError("HEAD_UNFIT", f"plug-in head {name!r} gives task {found.task!r}", "there is no such task")
+    return found
+
+
+def options(name: str, output: dict[str, Any], locator: Locator) -> tuple[msgspec.Struct, Task]:
+    """The plug-in's own options, checked, and its task. Makes it known to :mod:`edge.vision.heads`. Raises ConfigError
+    HEAD_NOT_INSTALLED, HEAD_UNFIT, and those of :func:`edge.config.check.checked`.
+    """
+    found = load(name)
+    kind, task = found.Options, found.task
     made = checked(output, kind, locator, ("output",))
     _register(kind, task, found)
     return made, task

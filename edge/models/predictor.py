@@ -13,9 +13,10 @@ One session a model, shared by all threads. With one thread inside the session a
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 
 from edge.domain import ModelRef
 from edge.models.bundle import Manifest
+from edge.models.result import Result, result_of
 from edge.ports import Image, Runner
 from edge.vision import heads
 from edge.vision.conventions import HeadSpec
@@ -35,6 +37,10 @@ from edge.vision.preprocess import Preprocessor, Workspace
 
 MAX_SPARE_WORKSPACES = 8
 """Memory kept for frames in flight; more in flight at once works and costs fresh memory."""
+
+
+SMALL_PX = 320
+"""Sides of a warm-up frame where the input's size follows the frame."""
 
 
 @dataclass(slots=True, eq=False)
@@ -89,6 +95,7 @@ class Predictor:
         self._output_names = tuple(output_names)
         self._preprocessor = Preprocessor(manifest.input, dtype)
         self._limits = heads.limits_of(manifest.model.labels, manifest.thresholds)
+        self._warm = False
         # append and pop of a deque are atomic: no lock needed.
         self._spare: deque[Workspace] = deque(maxlen=MAX_SPARE_WORKSPACES)
 
@@ -150,15 +157,32 @@ class Predictor:
         about, thresholds = self.manifest.model, self.manifest.thresholds
         return heads.Context(geometry, about.labels, thresholds, self._limits, mm_per_px, blob, self._data)
 
-    def __call__(self, image: Image, mm_per_px: float | None = None) -> Prediction:
+    def __call__(self, image: Image, mm_per_px: float | None = None) -> Result:
         """Frame in (uint8 BGR or grey), prediction out."""
         prepared = self.preprocess(image)
-        return self.postprocess(self.run(prepared), prepared, mm_per_px)
+        return result_of(self.postprocess(self.run(prepared), prepared, mm_per_px))
 
-    def warm_up(self) -> Prediction:
-        """Run once on a grey frame: the runtime allocates on its first run."""
+    def batch(self, images: Iterable[Image], *, workers: int = 0) -> list[Result]:
+        """Results of many frames in their order, several at a time: the runtime and OpenCV let go of the interpreter.
+
+        ``workers`` threads share the session; 0 takes one a core. The frames are taken from ``images`` as they are
+        needed. Raises what the first frame that fails raises.
+        """
+        from concurrent.futures import ThreadPoolExecutor  # a daemon, which never asks for this, starts without it
+
+        with ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="jidoka-batch") as pool:
+            return list(pool.map(self, images))
+
+    def warm_up(self) -> Result:
+        """Run once on a grey frame: the runtime allocates on its first run. An input that follows the frame is warmed up
+        at its largest first; afterwards a small one shows that the model still answers, at little cost.
+        """
         spec = self.manifest.input
-        return self(np.full((spec.height_px, spec.width_px, 3), 128, np.uint8))
+        height, width = spec.height_px, spec.width_px
+        if spec.follow != "no" and self._warm:
+            height, width = min(height, SMALL_PX), min(width, SMALL_PX)
+        self._warm = True
+        return self(np.full((height, width, 3), 128, np.uint8))
 
 
 def _since_ms(started_ns: int) -> float:

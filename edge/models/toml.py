@@ -16,7 +16,7 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 def lean(value: Any) -> Any:
     """A struct as a nested dictionary without what is as by default: what a person would write by hand."""
     if not isinstance(value, msgspec.Struct):
-        return msgspec.to_builtins(value)
+        return msgspec.to_builtins(value, enc_hook=float)  # means and deviations come as numbers of numpy
     found: dict[str, Any] = {}
     config = value.__struct_config__
     if config.tag_field is not None:

@@ -72,6 +72,9 @@ def _examine(data: bytes, files: dict[str, bytes], order: dict[str, Any]) -> dic
     except probes.NoProbe as no:
         return document | {"warnings": [str(no)]}  # whoever asked knows what to say about such an input
     except Exception as error:  # noqa: BLE001  (as above)
+        if any(i["type"] == "tensor(string)" for i in inputs):
+            # An encoder of categories (ONNX-ML) refuses a text it was not trained on, and which it was only it knows.
+            return document | {"warnings": ["it takes texts, and refused ours: it was loaded, but not tried"]}
         return _refusal("MODEL_RUN_FAILED", error)
     warnings = tried.describe(outputs)
     found = {

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from edge.domain import Reason, Verdict
 from edge.ports import Image
 from edge.vision.captions import caption
+from edge.vision.draw_points import draw_points
 from edge.vision.prediction import Prediction
 from edge.vision.text import Typeface, box_of, write
 
@@ -82,6 +83,9 @@ def _outlines(canvas: _Canvas, prediction: Prediction) -> None:
     elif prediction.task == "detect":
         _boxes(canvas, prediction)
     thin = _Canvas(canvas.picture, canvas.face.thinner(), canvas.colors)
+    if prediction.keypoints is not None:
+        _boxes(thin, prediction)
+        draw_points(canvas.picture, prediction, canvas.color, canvas.face)
     for other in prediction.beside:
         _outlines(canvas, other)
     for inner in prediction.nested:
@@ -142,7 +146,7 @@ def _boxes(canvas: _Canvas, prediction: Prediction) -> None:
 
 
 def _quads(canvas: _Canvas, prediction: Prediction) -> None:
-    """Rotated outlines, with a dot where a reader begins."""
+    """Rotated outlines; of what is read with a dot where a reader begins."""
     assert prediction.quads is not None
     face = canvas.face
     for quad, name in reversed(list(zip(prediction.quads, prediction.names, strict=True))):
@@ -150,7 +154,8 @@ def _quads(canvas: _Canvas, prediction: Prediction) -> None:
         outline = np.round(quad - 0.5).astype(np.int32)
         color = canvas.color(name)
         cv2.polylines(canvas.picture, [outline], True, color, face.line_px, cv2.LINE_AA)
-        cv2.circle(canvas.picture, [int(v) for v in outline[0]], 2 * face.line_px, color, cv2.FILLED, cv2.LINE_AA)
+        if prediction.task != "detect":
+            cv2.circle(canvas.picture, [int(v) for v in outline[0]], 2 * face.line_px, color, cv2.FILLED, cv2.LINE_AA)
 
 
 def _labels(canvas: _Canvas, prediction: Prediction, top: int) -> None:
@@ -166,11 +171,21 @@ def _labels(canvas: _Canvas, prediction: Prediction, top: int) -> None:
     for found in (prediction, *prediction.beside):
         for row in range(min(len(found), _MAX_LABELLED - len(placed))):
             text = caption(found, row)
-            place = _place(canvas, found.boxes[row], text, top, taken, printed)
+            place = _place(canvas, _corner(found, row), text, top, taken, printed)
             taken.append(place)
             placed.append((place, text, found.names[row]))
     for place, text, name in reversed(placed):
         _plate(canvas, place, text, canvas.color(name))
+
+
+def _corner(prediction: Prediction, row: int) -> NDArray[np.float32]:
+    """The box whose left top the label stands at: of a rotated one, from its highest corner on."""
+    box: NDArray[np.float32] = prediction.boxes[row]
+    if prediction.quads is None or prediction.task != "detect":
+        return box
+    quad = prediction.quads[row]
+    high = quad[quad[:, 1] <= quad[:, 1].min() + 0.1 * np.ptp(quad[:, 1])]
+    return np.array([max(high[:, 0].min(), box[0]), *box[1:]], np.float32)
 
 
 def _place(

@@ -10,6 +10,7 @@ BITMAPINFOHEADER); TIFF 6.0 section 2; Netpbm's pgm and ppm pages.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -45,6 +46,18 @@ _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of frame, but 
 _STANDALONE = frozenset({0x01, 0xFF, *range(0xD0, 0xD9)})  # no length follows: TEM, RSTn, SOI; 0xFF is a fill byte
 _MAX_JPEG_MARKERS = 1000  # a bound on our own loop; real files have a few dozen
 _SOS, _EOI = 0xDA, b"\xff\xd9"
+_MAX_JPEG_SEGMENTS = 50_000
+_MAX_PNG_CHUNKS = 50_000
+_PNG_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND"})  # eXIf has the orientation
+_SCANS = 16
+"""So many passes over ``max_pixels`` are decoded of a progressive JPEG; real ones have about ten, and a few kilobytes
+can hold thousands."""
+_AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+_GAP = rb"\s(?:\s|#[^\r\n]*[\r\n])*"
+# Strict where readers differ (a comment that ends at a carriage return, or begins in a number): what we read as small
+# must not be huge to the decoder.
+_NETPBM = re.compile(rb"P[56]" + _GAP + rb"(\d{1,9})" + _GAP + rb"(\d{1,9})\s")
+_NETPBM_BYTES = 4096
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_SHORT, _TIFF_LONG = 256, 257, 3, 4
 
 
@@ -82,6 +95,10 @@ def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS, *, gray: bool = Fa
     check_size(info.width_px, info.height_px, limits)
     if _is_cut(info.kind, data):
         raise _truncated(info.kind)
+    if info.kind == "jpeg":
+        _check_scans(data, info, limits)
+    elif info.kind == "png":
+        data = _plain_png(data)
     flags = cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_COLOR
     try:
         image: Any = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -137,6 +154,45 @@ def _jpeg(data: bytes) -> tuple[int, int]:
     raise ImageError("IMAGE_UNREADABLE", "the JPEG has no frame header among its first markers")
 
 
+def _plain_png(data: bytes) -> bytes:
+    """Without what does not change the pixels: texts and profiles unfold to megabytes, and the decoder complains of
+    damaged ones on stderr by itself.
+    """
+    parts, at, left_out = [data[:8]], 8, False
+    for _ in range(_MAX_PNG_CHUNKS):
+        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        end = at + 12 + size
+        if kind in _PNG_CHUNKS:
+            parts.append(data[at:end])
+        left_out = left_out or kind not in _PNG_CHUNKS
+        at = end
+        if kind == b"IEND" or at >= len(data):
+            return b"".join(parts) if left_out else data
+    raise ImageError("IMAGE_UNREADABLE", f"the png has more than {_MAX_PNG_CHUNKS} parts", "no camera writes that")
+
+
+def _check_scans(data: bytes, info: ImageInfo, limits: ImageLimits) -> None:
+    """Raises ImageError IMAGE_TOO_LARGE for a progressive JPEG that goes over its picture again and again."""
+    most = max(_SCANS, _SCANS * limits.max_pixels // (info.width_px * info.height_px))
+    at, scans = 2, 0
+    for _ in range(_MAX_JPEG_SEGMENTS):
+        found = _AFTER_SCAN.search(data, at)
+        if found is None or found[0] == _EOI:
+            return
+        at, marker = found.end(), found[0][1]
+        if marker not in _STANDALONE:
+            at += int.from_bytes(data[at : at + 2], "big")
+            scans += marker == _SOS
+        if scans > most:
+            break
+    raise ImageError(
+        "IMAGE_TOO_LARGE",
+        f"the jpeg goes over its {info.width_px} x {info.height_px} px more than {scans - 1} times",
+        "no camera writes that",
+        "save it anew as a plain picture",
+    )
+
+
 def _bmp(data: bytes) -> tuple[int, int]:
     (size,) = struct.unpack_from("<I", data, 14)
     if size == 12:  # noqa: PLR2004  (OS/2's BITMAPCOREHEADER)
@@ -163,21 +219,21 @@ def _tiff(data: bytes) -> tuple[int, int]:
     order = "<" if data[:2] == b"II" else ">"
     (at,) = struct.unpack_from(f"{order}I", data, 4)
     (count,) = struct.unpack_from(f"{order}H", data, at)
-    found = {}
+    found: dict[int, int] = {}
     for row in range(count):
         tag, kind = struct.unpack_from(f"{order}HH", data, at + 2 + 12 * row)
         if tag in {_TIFF_WIDTH, _TIFF_HEIGHT} and kind in {_TIFF_SHORT, _TIFF_LONG}:
             code = "H" if kind == _TIFF_SHORT else "I"
-            (found[tag],) = struct.unpack_from(order + code, data, at + 2 + 12 * row + 8)
+            (side,) = struct.unpack_from(order + code, data, at + 2 + 12 * row + 8)
+            found[tag] = max(side, found.get(tag, 0))  # given twice, nobody knows which one the decoder takes
     return found.get(_TIFF_WIDTH, 0), found.get(_TIFF_HEIGHT, 0)
 
 
 def _netpbm(data: bytes) -> tuple[int, int]:
-    lines = (line.split(b"#", 1)[0] for line in data[2:1024].split(b"\n"))
-    numbers = [word for line in lines for word in line.split()][:2]
-    if not all(n.isdigit() and len(n) < 10 for n in numbers):  # noqa: PLR2004  (no side has more digits)
+    found = _NETPBM.match(data, 0, _NETPBM_BYTES)
+    if found is None:
         raise ImageError("IMAGE_UNREADABLE", "the PGM/PPM header has no size")
-    return int(numbers[0]), int(numbers[1])
+    return int(found[1]), int(found[2])
 
 
 _KINDS: tuple[tuple[bytes, str, Callable[[bytes], tuple[int, int]]], ...] = (

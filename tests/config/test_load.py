@@ -61,7 +61,7 @@ def test_good_settings_are_taken(tmp_path: Path) -> None:
     assert loaded.path("models/x") == tmp_path / "models/x"
 
 
-@pytest.mark.parametrize("name", ["video-counter", "photo-check"])
+@pytest.mark.parametrize("name", ["video-counter", "photo-check", "date-code"])
 def test_the_examples_are_good_settings(name) -> None:
     assert load_agent(EXAMPLES / name / "agent.toml").config.agent.id == name
 

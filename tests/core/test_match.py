@@ -65,6 +65,9 @@ def test_without_a_trusted_clock_a_window_is_unsure_and_says_so():
     for now in (Moment(NOON.utc_ms), Moment()):
         verdict = judge(BEST, "23.08.2022", now=now)
         assert (verdict.decision, verdict.reasons[0].rule) == ("unsure", "no_clock")
+    lax = TextRule(date=("DD.MM.YYYY",), min_days=14, any_clock=True)
+    assert judge(lax, "23.08.2022", now=Moment(NOON.utc_ms)).decision == "pass"
+    assert judge(lax, "23.08.2022", now=Moment()).reasons[0].rule == "no_clock"
     # What needs no clock is judged all the same.
     assert judge(BEST, "no date", now=Moment()).decision == "fail"
     assert judge(TextRule(date=("DD.MM.YYYY",)), "23.08.2022", now=Moment()).decision == "pass"

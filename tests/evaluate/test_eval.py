@@ -17,10 +17,15 @@ import pytest
 
 from edge.models import bundle
 from edge.models.bundle import About, Manifest
+from edge.models.series.manifest import SeriesManifest
+from edge.models.series.manifest import write as write_series
+from edge.series.conventions import SeriesClassHead
+from edge.series.spec import Channel, SeriesInput
 from edge.vision.conventions import ClassifyHead, End2EndHead, SegmentHead
 from edge.vision.spec import InputSpec, Thresholds
 from tests.evaluate.rendered import write_parts
 from tests.models import graphs
+from tests.series import models as series
 
 ROOT = Path(__file__).resolve().parents[2]
 SURFACE = ROOT / "sims" / "bundles" / "surface"
@@ -244,3 +249,24 @@ def test_names_that_do_not_exist_and_truths_that_do_not_fit(evaluate, colors: Pa
     mapped = evaluate(colors, tmp_path / "folders", "--map", "rot=red", "--json")
     assert mapped.document["metrics"]["accuracy"] == 1.0
     assert "no escapes and overkill: there is no good picture" in mapped.document["notes"]
+
+
+def test_windows_of_samples_from_a_list_of_tables(evaluate, tmp_path: Path) -> None:
+    about = About(name="line", task="series", labels=("bad", "good"), licence="MIT")
+    channels = (Channel(name="a"), Channel(name="b"))
+    spec = SeriesInput(window_n=1, stride_n=1, layout="flat_tc", channels=channels)
+    head = SeriesClassHead(output="p", activation="none")
+    graph = series.classifier(tmp_path / "m.onnx", "tensor")
+    manifest = SeriesManifest(model=about, input=spec, output=head)
+    write_series(tmp_path / "line", manifest, graph.read_bytes())
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "up.csv").write_text("a,b\n1,2\n2,1\n-1,-1\n")
+    (data / "down.csv").write_text("a,b\n-3,1\n")
+    (data / "list.csv").write_text("file,label\nup.csv,good\ndown.csv,bad\n")
+    ran = evaluate(tmp_path / "line", data / "list.csv", "--json", "--html", tmp_path / "r.html")
+    assert ran.status == 0, ran.err
+    found = ran.document
+    assert (found["intervals"]["accuracy"]["count"], found["intervals"]["accuracy"]["of"]) == (3, 4)
+    assert found["inspection"]["overkill"]["count"] == 1
+    assert found["worst"][0]["source"] == "up.csv#2"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from edge.evaluate.metrics.binary import auroc, average_precision, promise, sweep
 from edge.evaluate.metrics.confusion import by_class, confusion
+from edge.evaluate.metrics.heat import HeatCounts
 from edge.evaluate.metrics.intervals import needed_without_event, share_of, upper_bound
 from edge.evaluate.metrics.pixels import IGNORE, false_regions, iou_and_dice, pixel_counts, regions_of
 from edge.evaluate.metrics.words import edits, errors
@@ -134,3 +135,34 @@ def test_pixels_and_regions() -> None:
     regions = regions_of(true, found)
     assert [(r.class_no, r.area_px, r.covered) for r in regions] == [(1, 12, 0.5), (2, 4, 0.0)]
     assert false_regions(true, found) == 1
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_heat_is_counted_as_if_every_pixel_were_ranked(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    counts, values, marks = HeatCounts(), [], []
+    for _ in range(3):
+        true = np.zeros((12, 14), np.int16)
+        true[2:5, 3 : 3 + int(rng.integers(1, 8))] = 1
+        true[8, 2] = 1
+        true[11] = IGNORE
+        heat = (rng.integers(0, 64, true.shape) / 64 + (true > 0) * 0.1).clip(0, 0.999).astype(np.float32)
+        counts.add(heat, true)
+        values.append(np.floor(heat * 4096)[true >= 0])
+        marks.append((true > 0)[true >= 0])
+    assert counts.pixel_auroc() == pytest.approx(auroc(np.concatenate(values), np.concatenate(marks)))
+    overlap = counts.region_overlap()
+    assert overlap is not None
+    assert 0.0 <= overlap <= 1.0
+
+
+def test_a_perfect_map_overlaps_its_regions_wholly_and_an_empty_one_by_chance() -> None:
+    true = np.zeros((20, 20), np.int16)
+    true[3:6, 3:6] = true[10:18, 10:12] = 1
+    perfect, flat = HeatCounts(), HeatCounts()
+    perfect.add((true > 0).astype(np.float32) * 0.8, true)
+    flat.add(np.full((20, 20), 0.5, np.float32), true)
+    assert perfect.region_overlap() == pytest.approx(1.0)
+    assert perfect.pixel_auroc() == 1.0
+    assert flat.region_overlap() == pytest.approx(0.15)
+    assert flat.pixel_auroc() == 0.5

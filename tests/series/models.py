@@ -40,11 +40,13 @@ def classifier(path: Path, form: str = "maps", width: int = 2, *, texts: bool = 
 
 
 def frame(path: Path) -> Path:
-    """Three inputs of one column: a text that is numbered L 0, M 1, and two numbers; the answer is their sum."""
+    """Three inputs of one column: a text that is encoded as L 1 0, M 0 1, and two numbers; the answer is M plus these.
+    Like scikit-learn's, the encoder refuses what it does not know.
+    """
     nodes = [
-        helper.make_node(
-            "LabelEncoder", ["Type"], ["t"], domain="ai.onnx.ml", keys_strings=["L", "M"], values_floats=[0.0, 1.0]
-        ),
+        helper.make_node("OneHotEncoder", ["Type"], ["hot"], domain="ai.onnx.ml", cats_strings=["L", "M"], zeros=0),
+        helper.make_node("Split", ["hot"], ["l3", "t3"], axis=-1),
+        helper.make_node("Squeeze", ["t3", "axis"], ["t"]),
         helper.make_node("Sum", ["t", "Torque__Nm_", "wear"], ["variable"]),
     ]
     inputs = [
@@ -53,6 +55,7 @@ def frame(path: Path) -> Path:
         tensor("wear", (None, 1)),
     ]
     graph = helper.make_graph(nodes, "g", inputs, [tensor("variable", (None, 1))])
+    graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), "axis"))
     path.write_bytes(helper.make_model(graph, opset_imports=ML, ir_version=9).SerializeToString())
     return path
 

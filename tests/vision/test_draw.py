@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -55,6 +57,32 @@ def test_any_picture_of_any_size_can_be_drawn_on(w, h, gray, task, decision, see
     picture = draw.overlay(image, prediction, verdict)
     assert picture.shape == (h, w, 3) and picture.dtype == np.uint8
     np.testing.assert_array_equal(image, before)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 300), st.integers(1, 300), st.sampled_from([1, 5, 17]), st.integers(0, 10_000))
+def test_points_and_rotated_boxes_of_any_size_can_be_drawn(w, h, k, seed):
+    rng = np.random.default_rng(seed)
+    boxes = np.concatenate([rng.uniform(0, 0.5, (3, 2)), rng.uniform(0.5, 1, (3, 2))], axis=1) * [w, h, w, h]
+    points = rng.uniform(0, 1, (3, k, 3)) * [w, h, 1]
+    quads = rng.uniform(-0.2, 1.2, (3, 4, 2)) * [w, h]
+    found = replace(detections(boxes, (w, h)), task="keypoints", keypoints=points.astype(np.float32))
+    picture = draw.overlay(np.zeros((h, w, 3), np.uint8), found)
+    assert picture.shape == (h, w, 3) and picture.any()
+    turned = draw.overlay(
+        np.zeros((h, w), np.uint8), replace(detections(boxes, (w, h)), quads=quads.astype(np.float32))
+    )
+    assert turned.shape == (h, w, 3) and turned.any()
+
+
+def test_hidden_points_and_their_limbs_are_not_drawn():
+    points = np.zeros((1, 17, 3), np.float32)
+    points[0, :, :2] = 320, 400
+    points[0, 5], points[0, 7], points[0, 9] = (100, 100, 0.9), (300, 100, 0.9), (300, 300, 0.4)
+    found = replace(detections([[50, 50, 400, 420]]), task="keypoints", keypoints=points)
+    picture = draw.overlay(np.zeros((480, 640, 3), np.uint8), found)
+    assert picture[100, 100].any() and picture[100, 200].any() and picture[100, 300].any()
+    assert not picture[200, 300].any() and not picture[300, 300].any() and not picture[400, 320].any()
 
 
 @settings(max_examples=100, deadline=None)

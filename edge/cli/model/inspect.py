@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,38 +15,45 @@ if TYPE_CHECKING:
 
 def inspect(
     file: Annotated[Path, typer.Argument(help="An .onnx file.", metavar="FILE")],
+    probe: Annotated[
+        Path | None,
+        typer.Option(help="A picture that shows what the model is for: it is tried on it.", metavar="IMAGE"),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Say what an ONNX file is and how to feed it, with reasons, and what cannot be told from it.
 
-    The file is tried in a child process first. Nothing is written; `jidoka model pack` makes a bundle of what is said
+    The file is tried in a child process first. With --probe, colours, scale and fit are tried on a picture, and the way
+    that makes most sense is taken, if it is clear. Nothing is written; `jidoka model pack` makes a bundle of what is said
     here.
     """
-    from edge.models.inspect.bare import examine
-    from edge.models.inspect.document import to_document
+    from edge.models.inspect.looking import look
     from edge.models.inspect.source import read_file
 
-    bare = read_file(file)
-    found = examine(bare)
+    looked = look(read_file(file), str(file), probe)
+    document = looked.document
     if json:
-        say_json(to_document(found, str(file), bare.sha256))
+        say_json(document)
         return
-    _table(found)
-    for sentence in found.proposal.assumed:
+    _table(document, {} if looked.pictures is None else spoken_of(looked.pictures))
+    for sentence in document["unsure"]:
         note(f"unsure: {sentence}")
-    for sentence in found.proposal.warnings:
+    for sentence in document["warnings"]:
         note(f"warning: {sentence}")
 
 
-def _table(found: Examined) -> None:
-    from edge.models.inspect.licence import licence_of
+def spoken_of(found: Examined) -> dict[str, str]:
+    """The proposal in a few words."""
     from edge.models.inspect.words import spoken
 
-    proposal, facts = found.proposal, found.facts
-    said = spoken(proposal.manifest)
+    return spoken(found.proposal.manifest)
+
+
+def _table(document: dict[str, Any], words: dict[str, str]) -> None:
+    said = words or {"task": f"{document['task']}, head {document['head']}"}
     rows = [
-        (part, said[part], f"{proposal.confidence[part]:.0%}", "; ".join(proposal.evidence[part]))
-        for part in ("task", "head", "preprocess", "labels")
+        (part, said.get(part, ""), f"{row['confidence']:.0%}", "; ".join(row["evidence"]))
+        for part, row in document["proposals"].items()
     ]
     say_table(("what", "proposed", "sure", "because"), rows)
-    say(f"licence: {licence_of(facts.metadata)}; made by: {facts.producer or 'unknown'}")
+    say(f"licence: {document['licence']}; made by: {document['producer'] or 'unknown'}")

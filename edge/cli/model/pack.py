@@ -12,7 +12,10 @@ from edge.errors import InputError
 
 
 def pack(
-    file: Annotated[Path, typer.Argument(help="An .onnx file.", metavar="FILE")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="An .onnx file; two or three of a reader of text are packed as one.", metavar="FILE..."),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The bundle's folder.", metavar="DIR")],
     labels: Annotated[
         Path | None, typer.Option(help="Names of the classes, one a line, in class order.", metavar="FILE")
@@ -25,6 +28,9 @@ def pack(
         list[Path] | None,
         typer.Option(help="A picture to keep with what the model gives on it here. May be repeated.", metavar="IMAGE"),
     ] = None,
+    probe: Annotated[
+        Path | None, typer.Option(help="Try ways of feeding on this picture, as inspect does.", metavar="IMAGE")
+    ] = None,
     force: Annotated[bool, typer.Option(help="Write over a bundle that is there.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -35,12 +41,12 @@ def pack(
     """
     from edge.models.bundle import MANIFEST_FILE
     from edge.models.inspect.source import read_file
-    from edge.models.packing import Wishes, pack_any, read_labels
+    from edge.models.packing import Wishes, pack_any, pack_reader, read_labels
 
     if (output / MANIFEST_FILE).exists() and not force:
         raise InputError("PACK_EXISTS", f"{output} is a bundle already", "", "name another folder, or add --force")
-    wishes = Wishes(None if labels is None else read_labels(labels), tuple(set_ or ()), tuple(golden or ()))
-    packed = pack_any(read_file(file), output, wishes)
+    wishes = Wishes(None if labels is None else read_labels(labels), tuple(set_ or ()), tuple(golden or ()), probe)
+    packed = pack_any(read_file(files[0]), output, wishes) if len(files) == 1 else pack_reader(files, output, wishes)
     about = packed.manifest["model"]
     if json:
         say_json(

@@ -22,6 +22,7 @@ def pack_ocr(
         Path | None,
         typer.Option(help="The recogniser's characters, one a line, where its metadata has none.", metavar="FILE"),
     ] = None,
+    force: Annotated[bool, typer.Option(help="Write over a bundle that is there.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Pack models that find and read text as one bundle: a cascade that `infer` and `run` use like any other.
@@ -36,7 +37,7 @@ def pack_ocr(
     from edge.models.loading import load
     from edge.models.ocr import pack
 
-    pack(files, output, dictionary=dictionary)
+    pack(files, output, dictionary=dictionary, force=force)
     found = load(output)
     stages = [stage.name for stage in found.manifest.stage]
     if json:

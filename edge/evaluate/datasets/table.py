@@ -16,7 +16,8 @@ from edge.evaluate.truth import Dataset, Sample, Thing, invalid, too_large
 MAX_ROWS = 2_000_000
 _FILE = ("file", "filename", "image", "path", "picture", "image_path", "file_name")
 _LABEL = ("label", "class", "class_name", "category", "target")
-_TEXT = ("text", "must_contain", "truth", "transcription")
+_PART = "must_contain"
+_TEXT = ("text", _PART, "truth", "transcription")
 _MASK = ("mask", "mask_path")
 _CORNERS = (("x0", "y0", "x1", "y1"), ("xmin", "ymin", "xmax", "ymax"), ("x1", "y1", "x2", "y2"))
 _SIZED = (("x", "y", "w", "h"), ("x", "y", "width", "height"))
@@ -97,6 +98,7 @@ def _grouped(
         by_file.setdefault(row[columns.file], []).append((line, row))
         if len(by_file) > MAX_SAMPLES:
             raise too_large(file, "pictures", MAX_SAMPLES)
+    partial = (columns.text or "").strip().lower() == _PART
     classes: dict[str, None] = {}
     samples = []
     for name, own in by_file.items():
@@ -114,7 +116,17 @@ def _grouped(
         values = {column: _number(file, line, row[column], column) for column in columns.values}
         empty = bool(columns.mask) and mask is None
         samples.append(
-            Sample(path, name, label=label, things=things, mask=mask, empty_mask=empty, texts=texts, values=values)
+            Sample(
+                path,
+                name,
+                label=label,
+                things=things,
+                mask=mask,
+                empty_mask=empty,
+                texts=texts,
+                partial=partial,
+                values=values,
+            )
         )
     return samples, list(classes)
 

@@ -31,10 +31,11 @@ def line_plot(plot: Plot) -> str:
     out = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(plot.title)}">']
     for share in _SHARES:
         at = low + (high - low) * share
+        anchor = "end" if share == 1.0 else "middle"  # the last number would leave the picture
         out += [
             f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y(share):.1f}" y2="{y(share):.1f}"/>',
             f'<text class="tick" x="{_LEFT - 6}" y="{y(share) + 4:.1f}" text-anchor="end">{share:g}</text>',
-            f'<text class="tick" x="{x(at):.1f}" y="{HEIGHT - _BOTTOM + 18}" text-anchor="middle">{at:.3g}</text>',
+            f'<text class="tick" x="{x(at):.1f}" y="{HEIGHT - _BOTTOM + 18}" text-anchor="{anchor}">{at:.3g}</text>',
         ]
     middle = (_LEFT + WIDTH - _RIGHT) / 2
     out.append(f'<text class="tick" x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{escape(plot.x_label)}</text>')
@@ -44,10 +45,10 @@ def line_plot(plot: Plot) -> str:
     )
     for row, (value, word) in enumerate(plot.marks):
         left = x(value)
-        anchor, gap = ("end", -5) if left > WIDTH * 0.6 else ("start", 5)
+        side, gap = ("end", -5) if left > WIDTH * 0.6 else ("start", 5)
         out.append(f'<line class="mark" x1="{left:.1f}" x2="{left:.1f}" y1="{_TOP}" y2="{HEIGHT - _BOTTOM}"/>')
         out.append(
-            f'<text class="word" x="{left + gap:.1f}" y="{_TOP + 14 + 15 * row}" text-anchor="{anchor}">'
+            f'<text class="word" x="{left + gap:.1f}" y="{_TOP + 14 + 15 * row}" text-anchor="{side}">'
             f"{escape(word)} {value:.3g}</text>"
         )
     for number, (name, xs, ys) in enumerate(plot.series):

@@ -20,6 +20,8 @@ from edge.evaluate.truth import Sample
 from edge.ports import Image
 from edge.vision.draw import overlay
 from edge.vision.imageio import encode_jpeg
+from edge.vision.prediction import Prediction
+from edge.vision.region import move_back
 from edge.vision.text import Typeface, box_of, write
 
 WIDTH_PX = 440
@@ -27,6 +29,11 @@ _TRUE = (60, 200, 255)
 _INK = (20, 20, 20)
 _QUALITY = 82
 _SHELF = 12
+_CLOSEST = 1 / 3  # of the frame is shown at least, so that one still sees where it is
+_CLOSEST_PX = 96
+
+Window = tuple[int, int, int, int]
+"""Left, top, right, bottom in frame pixels."""
 
 
 class Shown(Struct, frozen=True):
@@ -61,7 +68,7 @@ def shelves(evaluator: Evaluator, evaluation: Evaluation, advance: Callable[[], 
     for title, about, records in rows:
         cases = []
         for record in records[:_SHELF]:
-            cases += [case] if (case := _case(evaluator, record)) else []
+            cases += [case] if (case := _case(evaluator, record, decided=evaluation.inspection is not None)) else []
             advance()
         if cases:
             more = len(records) - len(cases)
@@ -80,26 +87,53 @@ def _close(evaluation: Evaluation, used: set[int]) -> list[Record]:
     return sorted(there, key=lambda r: abs((r.score or 0.0) - threshold))[:4]
 
 
-def _case(evaluator: Evaluator, record: Record) -> Shown | None:
+def _case(evaluator: Evaluator, record: Record, *, decided: bool) -> Shown | None:
     sample = evaluator.dataset.samples[record.index]
     try:
         image = load_picture(sample)
         found = look(evaluator.model, image, evaluator.settings.mm_per_px).found
-        truth = mark(image, sample, evaluator)
+        window = _window(image, sample, found)
+        truth = _cut(mark(image, sample, evaluator, window), window)
     except JidokaError:
         return None  # it was there a moment ago; the rest of the report stands
     verdict = "" if record.rejected is None else ("rejected, " if record.rejected else "passed, ")
-    score = "" if record.score is None else f"{verdict}score {record.score:.4g}"
+    score = "" if record.score is None or not decided else f"{verdict}score {record.score:.4g}"
     heat = found.anomaly.heat if found.anomaly is not None else None
-    answer = overlay(image if heat is None else _heated(image, heat), found)
+    below = _cut(image if heat is None else _heated(image, heat), window)
+    shape = (window[3] - window[1], window[2] - window[0])
+    answer = overlay(below, move_back(found, (-window[0], -window[1]), shape))
     return Shown(_small(truth), _small(answer), record.name, "; ".join(filter(None, (score, record.note))))
 
 
-def mark(image: Image, sample: Sample, evaluator: Evaluator) -> Image:
-    """The truth, drawn on a BGR copy: areas as outlines, boxes with their class, what cannot be judged hatched grey."""
+def _window(image: Image, sample: Sample, found: Prediction) -> Window:
+    """What to show: all of the frame, or the part that holds truth and answer where that is much smaller."""
+    height, width = image.shape[:2]
+    boxes = [found.boxes.astype(np.float64)]
+    if sample.things is not None or sample.mask is not None:
+        boxes.append(truth_of(sample, height, width, "").boxes)
+    both = np.concatenate(boxes)
+    if found.task in {"classify", "ocr", "codes"} or not len(both):
+        return (0, 0, width, height)
+    low, high = both[:, :2].min(axis=0), both[:, 2:].max(axis=0)
+    sides = np.maximum(np.maximum((high - low) * 1.6, _CLOSEST_PX), np.array([width, height]) * _CLOSEST)
+    sides = np.minimum(sides, [width, height])
+    start = np.clip((low + high - sides) / 2, 0, np.array([width, height]) - sides).astype(int)
+    end = start + np.ceil(sides).astype(int)
+    return (int(start[0]), int(start[1]), min(int(end[0]), width), min(int(end[1]), height))
+
+
+def _cut(image: Image, window: Window) -> Image:
+    return np.ascontiguousarray(image[window[1] : window[3], window[0] : window[2]])
+
+
+def mark(image: Image, sample: Sample, evaluator: Evaluator, window: Window) -> Image:
+    """The truth, drawn on a BGR copy: areas as outlines, boxes with their class; what cannot be judged is darker.
+
+    Lines and words are of the size that suits ``window``, the part that will be shown.
+    """
     picture = np.array(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image, np.uint8, order="C")  # noqa: PLR2004
     height, width = picture.shape[:2]
-    face = Typeface.for_picture(width, height)
+    face = Typeface.for_picture(window[2] - window[0], window[3] - window[1])
     if sample.mask is not None:
         everything: Any = dict.fromkeys(evaluator.dataset.classes, 1)
         mask = mask_of(sample, height, width, everything, evaluator.dataset.classes)

@@ -28,10 +28,16 @@ class TextScorer:
         worst, notes = 0.0, []
         for text in seen.sample.texts or ():
             true = _gaps(text)
+            within = any(true in c for c in candidates)
+            self._within.append(within)
+            if seen.sample.partial:
+                # What is around it is right as well: an edit distance would count it.
+                worst = max(worst, float(not within))
+                notes.append(f"{true[:40]!r} {'is' if within else 'is not'} in {candidates[-1][:60]!r}")
+                continue
             nearest = min(candidates, key=lambda c: edits(c, true))
             off = edits(nearest, true)
             self._exact.append(off == 0)
-            self._within.append(any(true in c for c in candidates))
             self._edits += off
             self._characters += len(true)
             worst = max(worst, off / max(len(true), 1))
@@ -42,10 +48,13 @@ class TextScorer:
         exact = share_of(sum(self._exact), len(self._exact), self._confidence)
         within = share_of(sum(self._within), len(self._within), self._confidence)
         rate = self._edits / self._characters if self._characters else None
+        contained = Figure("contained", "texts contained", within.share, "it is part of what was read", within)
+        if not self._exact:
+            return Scored([contained])
         return Scored(
             [
                 Figure("exact", "texts read exactly", exact.share, "a line, or all lines together, equals it", exact),
-                Figure("contained", "texts contained", within.share, "it is part of what was read", within),
+                contained,
                 Figure("cer", "character error rate", rate, "edits to the nearest line over characters of the truth"),
             ]
         )

@@ -14,7 +14,8 @@ from edge.models.graph.scope import Scope
 
 MAX_RAWS = 16
 """Of one output; a model has a handful."""
-_MAX_STEPS = 4000
+_MAX_STEPS = 40_000
+"""Of all outputs together; usual models need some hundreds."""
 
 _SCORES = frozenset({"Sigmoid", "Softmax", "LogSoftmax", "HardSigmoid", "Hardmax", "ArgMax", "TopK", "QLinearSigmoid"})
 """What only scores go through."""
@@ -49,7 +50,11 @@ def lineages(model: ModelFile) -> list[Lineage]:
     scope = Scope(model.graph)
     moving = _moving(model.graph)
     functions = {(f.domain, f.name) for f in model.functions}
-    return [_trace(value.name, scope, moving, functions) for value in model.graph.outputs]
+    found, left = [], _MAX_STEPS
+    for value in model.graph.outputs:
+        lineage, left = _trace(value.name, scope, moving, functions, left)
+        found.append(lineage)
+    return found
 
 
 def _moving(graph: Graph) -> set[str]:
@@ -73,12 +78,14 @@ def _uses(node: Node, depth: int) -> set[str]:
     return names
 
 
-def _trace(output: str, scope: Scope, moving: set[str], functions: set[tuple[str, str]]) -> Lineage:
+def _trace(
+    output: str, scope: Scope, moving: set[str], functions: set[tuple[str, str]], left: int
+) -> tuple[Lineage, int]:
+    """The lineage, and how many steps are left."""
     found = Lineage(output)
     names, seen = [output], set[str]()
-    for _ in range(_MAX_STEPS):
-        if not names:
-            return found
+    while names and left > 0:
+        left -= 1
         name = names.pop()
         if name in seen or name not in moving:
             continue
@@ -98,8 +105,8 @@ def _trace(output: str, scope: Scope, moving: set[str], functions: set[tuple[str
         if node.op == "DequantizeLinear" and not found.step and len(node.inputs) > 1:
             found.step = _step(scope, node.inputs[1])
         names += behind
-    found.opaque = True
-    return found
+    found.opaque = found.opaque or bool(names)
+    return found, left
 
 
 def _behind(node: Node) -> list[str] | None:

@@ -21,6 +21,9 @@ DTYPES: dict[int, np.dtype[Any]] = {
 """``TensorProto.DataType`` of what numpy has; 8 is string, 14 up are complex, bfloat16, float8 and 4 bits."""
 
 
+_FLOAT16 = 10
+
+
 @dataclass(slots=True, eq=False)
 class Tensor:
     """A constant. ``raw`` is a view of the file (little endian), None where ``values`` lists its numbers.
@@ -56,6 +59,8 @@ class Tensor:
             return np.frombuffer(self.raw, dtype).reshape(self.dims)
         if self.values is None or len(self.values) != self.size:
             return None
+        if self.data_type == _FLOAT16:  # in int32_data they are bits, one number each (onnx.proto3)
+            return np.array(self.values).astype(np.uint16).view(dtype).reshape(self.dims)
         return np.array(self.values).astype(dtype).reshape(self.dims)
 
 

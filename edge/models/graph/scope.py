@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.models.graph.nodes import Graph, Node, Tensor
+from edge.models.graph.nodes import Graph, Node, Tensor, Value
 
 NOMINAL = 1024
 """What a free dimension counts for: about the side of a picture."""
@@ -38,9 +38,11 @@ class Scope:
     outer: Scope | None = None
     bound: dict[str, tuple[Scope, str]] = field(default_factory=dict)
     producers: dict[str, Node] = field(default_factory=dict)
+    inputs: dict[str, Value] = field(default_factory=dict)
     _seen: dict[str, Known | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.inputs = {value.name: value for value in self.graph.inputs}
         self.producers = {name: node for node in self.graph.nodes for name in node.outputs if name}
 
     def value(self, name: str, depth: int = 0) -> Known | None:
@@ -70,12 +72,12 @@ class Scope:
         constant = self.graph.constants.get(name)
         if constant is not None:
             return list(constant.dims), True
-        for value in self.graph.inputs:
-            if value.name == name:
-                if value.dims is None:
-                    return None
-                exact = all(isinstance(d, int) and d > 0 for d in value.dims)
-                return [d if isinstance(d, int) and d > 0 else NOMINAL for d in value.dims], exact
+        value = self.inputs.get(name)
+        if value is not None:
+            if value.dims is None:
+                return None
+            exact = all(isinstance(d, int) and d > 0 for d in value.dims)
+            return [d if isinstance(d, int) and d > 0 else NOMINAL for d in value.dims], exact
         return self.outer.dims(name) if self.outer and name not in self.producers else None
 
     def _find(self, name: str, depth: int) -> Known | None:
@@ -87,8 +89,7 @@ class Scope:
             return scope.value(other, depth + 1)
         node = self.producers.get(name)
         if node is None:
-            inside = any(value.name == name for value in self.graph.inputs)
-            return self.outer.value(name, depth + 1) if self.outer and not inside else None
+            return self.outer.value(name, depth + 1) if self.outer and name not in self.inputs else None
         if node.domain not in {"", "ai.onnx"} or node.outputs[0] != name:
             return None
         try:

@@ -18,6 +18,7 @@ _WEIGHTED = frozenset(
 """Operators whose constant operands are weights or scales. Elsewhere an infinity may be meant: masks of attention, the
 border of a maximum."""
 _BFLOAT16 = 16
+_BITS = frozenset({10, _BFLOAT16})
 _CHUNK = 1 << 22
 
 
@@ -60,6 +61,8 @@ def _worst(tensor: Tensor, files: Mapping[str, bytes]) -> str:
         place = placed(tensor)
         content = files.get(tensor.external.get("location", ""))
         raw = memoryview(content)[place[0] : place[0] + place[1]] if content is not None and place else None
+    if raw is None and tensor.data_type in _BITS and tensor.values:
+        raw = memoryview(np.array(tensor.values).astype(np.uint16).tobytes())  # in int32_data they are bits
     if raw is None:
         floats = [v for v in tensor.values or () if isinstance(v, float)]
         return _of(np.array(floats)) if floats else ""

@@ -10,7 +10,8 @@ from edge.errors import ModelError
 from edge.models import contract, graph, guard
 from edge.models.bundle import BareFile
 from edge.models.inspect.facts import Facts, gather
-from edge.models.inspect.proposal import Proposal, propose
+from edge.models.inspect.proposal import Proposal, build, propose
+from edge.models.inspect.rivals import decide
 from edge.models.inspect.rules.ultralytics import metadata_size_px
 
 
@@ -35,17 +36,28 @@ def examine(
         # Free dimensions: the size it was trained with is in its metadata.
         signature = tried(size_px=size_px)
     facts = gather(signature, structure(file), file.name)
-    proposal = propose(facts)
+    proposal = _settled(file, facts, propose(facts))
     spec = proposal.manifest.input
-    if _free(signature) and (spec.width_px, spec.height_px) != (facts.width, facts.height):
+    wanted = (spec.width_px, spec.height_px)
+    if _free(signature) and spec.follow == "no" and wanted != (facts.width, facts.height):
         # What was proposed is tried as it will be used. A model that does not run so keeps the size it ran with.
         try:
-            signature = tried(size_px=(spec.width_px, spec.height_px))
+            signature = tried(size_px=wanted)
         except ModelError:
             return Examined(facts, proposal)
         facts = gather(signature, structure(file), file.name)
-        proposal = propose(facts)
+        proposal = _settled(file, facts, propose(facts))
     return Examined(facts, proposal)
+
+
+def _settled(file: BareFile, facts: Facts, proposal: Proposal) -> Proposal:
+    """Where two heads fit the same shapes, one run decides."""
+    if proposal.guess is None or not proposal.guess.rivals:
+        return proposal
+    try:
+        return build(facts, decide(file, facts, proposal.guess))
+    except ModelError:
+        return proposal
 
 
 def structure(file: BareFile) -> graph.ModelFile | None:

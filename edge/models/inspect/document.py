@@ -6,10 +6,15 @@ from typing import Any
 
 import msgspec
 
-from edge.models.guard import Tensor
+from edge.models.guard import Signature, Tensor
 from edge.models.inspect.bare import Examined
-from edge.models.inspect.licence import UNKNOWN, licence_of
+from edge.models.inspect.licence import UNKNOWN, licence_of, warnings_of
+from edge.models.inspect.probing import Probed
+from edge.models.series.manifest import SeriesManifest
 from edge.models.toml import lean
+
+_SERIES, _SERIES_RAW = 0.7, 0.2
+"""How sure one can be of a series model: names of skl2onnx and shapes tell its kind, never what channels mean."""
 
 
 def to_document(found: Examined, source: str, sha256: str) -> dict[str, Any]:
@@ -33,7 +38,7 @@ def to_document(found: Examined, source: str, sha256: str) -> dict[str, Any]:
         "confidence": proposal.overall,
         "unsure": list(proposal.assumed),
         "licence": licence_of(facts.metadata) or UNKNOWN,
-        "warnings": list(proposal.warnings),
+        "warnings": [*proposal.warnings, *facts.signature.warnings],
         "proposals": {
             part: {"confidence": sure, "evidence": list(proposal.evidence.get(part, ()))}
             for part, sure in proposal.confidence.items()
@@ -41,6 +46,50 @@ def to_document(found: Examined, source: str, sha256: str) -> dict[str, Any]:
         "probe": None,
         "inputs": [_tensor(t) for t in facts.signature.inputs],
         "outputs": [_tensor(t, seen=True) for t in facts.outputs],
+        "manifest": lean(manifest),
+    }
+
+
+def probe_document(probed: Probed, picture: str) -> dict[str, Any]:
+    """What a picture decided, axis by axis: how much sense each candidate made, and whether that tells anything."""
+    return {
+        "picture": picture,
+        "axes": {
+            axis.name: {
+                "chosen": axis.chosen,
+                "told": axis.told,
+                "margin": axis.margin,
+                "senses": axis.senses,
+            }
+            for axis in probed.axes
+        },
+    }
+
+
+def series_document(
+    manifest: SeriesManifest, assumed: tuple[str, ...], signature: Signature, source: str, sha256: str
+) -> dict[str, Any]:
+    """The same document for a model of series; ``preprocess`` is its ``[input]`` of channels."""
+    output = msgspec.to_builtins(manifest.output)
+    licence = licence_of(signature.metadata)
+    sure = _SERIES_RAW if output["head"] == "raw" else _SERIES
+    return {
+        "source": source,
+        "sha256": sha256,
+        "producer": "",
+        "task": manifest.model.task,
+        "head": output["head"],
+        "head_options": {k: v for k, v in output.items() if k != "head"},
+        "preprocess": msgspec.to_builtins(manifest.input),
+        "labels": list(manifest.model.labels),
+        "confidence": sure,
+        "unsure": list(assumed),
+        "licence": licence,
+        "warnings": [*warnings_of(licence), *signature.warnings],
+        "proposals": {"task": {"confidence": sure, "evidence": ["its inputs are rows or windows of numbers"]}},
+        "probe": None,
+        "inputs": [_tensor(t) for t in signature.inputs],
+        "outputs": [_tensor(t, seen=True) for t in signature.outputs],
         "manifest": lean(manifest),
     }
 

@@ -144,6 +144,10 @@ PRIORS: dict[str, Prior] = {
     "paddle-ocr": Prior(
         {"color": "bgr", "fit": "stretch", **_PM1}, 0.95, "PaddleOCR: NormalizeImage in tools/infer, BGR as OpenCV reads it",
     ),
+    "line": Prior(
+        {"color": "gray", "fit": "letterbox", **_PM1}, 0.5, "CRNN: dataset.py, resizeNormalize, grey, mean and std 0.5",
+        "colour, scale and padding of a line are its project's own",
+    ),
     "inside": Prior({"color": "rgb", "fit": "stretch"}, 0.7, "the graph begins with arithmetic on pixels"),
     "unknown": Prior(
         {"color": "rgb", "fit": "stretch"}, 0.2, "no habit is known",

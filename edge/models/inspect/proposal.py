@@ -18,7 +18,7 @@ from edge.models.inspect.licence import UNKNOWN, licence_of, warnings_of
 from edge.models.inspect.priors import PRIORS
 from edge.models.inspect.rules import RULES, Guess
 from edge.vision import heads
-from edge.vision.conventions import HEAD_TASK, RawHead
+from edge.vision.conventions import HEAD_TASK, CtcHead, RawHead
 from edge.vision.spec import InputSpec
 
 _IN_FILE, _SET, _NUMBERED = 0.98, 0.6, 0.3
@@ -64,6 +64,8 @@ def propose(facts: Facts) -> Proposal:
 
 def _fits(guess: Guess, facts: Facts) -> bool:
     """The head itself must take these shapes: a rule and its head cannot drift apart."""
+    if isinstance(guess.head, CtcHead) and not guess.head.characters:
+        return True  # its characters are completed when it is loaded
     n = len(guess.labels) or guess.n_labels
     return not heads.HEADS[type(guess.head)].wants(guess.head, facts.shapes, n)
 
@@ -119,7 +121,7 @@ def input_of(
     why = [f"habit: {prior.source}"]
     unsure = [prior.unsure] if prior.unsure else []
     width, height = facts.width, facts.height
-    if facts.free and guess.size_px and not fields.get("follow"):
+    if facts.free and guess.size_px:
         width, height = guess.size_px
     if facts.free and not fields.get("follow"):
         told = "imgsz" in facts.metadata
@@ -133,6 +135,8 @@ def input_of(
         fields |= {"scale": 1.0, "mean": (0.0,), "std": (1.0,)}
         why.append("the input takes bytes: 0..255 as they are")
         sure, unsure = max(sure, 0.9), []
+    if facts.channels == 3 and fields.get("color") == "gray":  # noqa: PLR2004  (colour channels)
+        fields = fields | {"color": "rgb"}
     if facts.channels == 1 and fields.get("color") != "gray":
         fields = _grey(fields)
         why.append("the input has one channel: grey")
@@ -174,6 +178,8 @@ def _around(inside: Inside, fields: dict[str, Any], sure: float) -> tuple[dict[s
 
 def _labels(guess: Guess) -> tuple[tuple[str, ...], float, tuple[str, ...], tuple[str, ...]]:
     task = HEAD_TASK[type(guess.head)]
+    if guess.labels == ("text",) or (guess.labels and guess.prior == "paddle-ocr"):
+        return guess.labels, 1.0, ("what such models find has one name",), ()
     if guess.labels:
         return guess.labels, _IN_FILE, (f"{len(guess.labels)} names are in the metadata",), ()
     if task not in LABELLED:

@@ -112,7 +112,9 @@ def placed(
     boxes = geometry.to_frame(xyxy)
     sides = boxes[:, 2:] - boxes[:, :2]
     areas = sides[:, 0] * sides[:, 1]
-    found = np.flatnonzero(sides.min(axis=1) > 0)
+    # Boxes in the padding are rare, and row by row the question is dearer than the rest of this function.
+    some = sides.min(initial=1) <= 0
+    found = np.flatnonzero((sides > 0).all(axis=1)) if some else np.arange(len(boxes))
     keep = found[: context.thresholds.max_detections]
     if len(keep) < len(boxes):
         boxes, scores, label_ids, areas = boxes[keep], scores[keep], label_ids[keep], areas[keep]

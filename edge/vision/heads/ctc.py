@@ -68,8 +68,10 @@ def classes_of(head: CtcHead, shape: tuple[int, ...]) -> int:
 
 
 def _wants(head: CtcHead, shapes: Shapes, _n_labels: int) -> str:
-    classes = len(head.characters) + 1
-    if classes_of(head, pick(shapes, head.output)) == classes:
+    seen = classes_of(head, pick(shapes, head.output))
+    # Before its dictionary is known, any number of classes will do; afterwards each must have its character.
+    classes = len(head.characters) + 1 if head.characters else max(seen, 2)
+    if seen == classes:
         return ""
     layout = {"ntc": f"[1, T, {classes}]", "tnc": f"[T, 1, {classes}]", "nct": f"[1, {classes}, T]"}[head.layout]
     return f"{layout} ({classes - 1} characters and the blank)"

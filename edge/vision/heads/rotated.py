@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import cv2
 import numpy as np
 
 from edge.vision.conventions.shapes import YoloObbHead
@@ -24,7 +23,7 @@ def decode_yolo_obb(head: YoloObbHead, outputs: Outputs, context: Context) -> Pr
         chosen, rows = finished(rows, 4, 5, 0, context)
         kept: Rows = np.argsort(-chosen.scores, kind="stable")
         return _rotated(rows[:, [0, 1, 2, 3, 6]], chosen, kept, context)
-    best = np.asarray(cv2.reduce(table[4:-1], 0, cv2.REDUCE_MAX), np.float32)[0]
+    best = np.maximum.reduce(table[4:-1], axis=0)
     rows = table.take(np.flatnonzero(best >= context.lowest), axis=1).T
     rows = rows[np.isfinite(rows).all(axis=1)]
     chosen = best_class(rows[:, 4:-1], context)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from edge.vision.conventions.shapes import Rows
@@ -31,7 +30,7 @@ def carried(table: Floats, layout: Rows, context: Context) -> Carried:
         prediction, kept = in_order(rows[:, :4], chosen, context)
         return Carried(prediction, rows[kept, :4], rows[kept, 6:])
     if layout == "v8":
-        best = np.asarray(cv2.reduce(table[4 : 4 + n_labels], 0, cv2.REDUCE_MAX), np.float32)[0]
+        best = np.maximum.reduce(table[4 : 4 + n_labels], axis=0)
         near = np.flatnonzero(best >= context.lowest)
         rows = table.take(near, axis=1).T
         chosen = best_class(rows[:, 4 : 4 + n_labels], context)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import cv2
 import numpy as np
 
 from edge.vision.conventions.yolo import SIDES, End2EndHead, YoloV5Head, YoloV8Head, YoloXHead
@@ -35,14 +34,15 @@ def decode_yolov8(head: YoloV8Head, outputs: Outputs, context: Context) -> Predi
         xyxy = to_input(corners(rows[chosen.rows, :4], head.boxes), head.unit, context.geometry)
         return survivors(xyxy, chosen, context)[0]
     # The maximum over classes sends nearly all columns away before anything else is computed.
-    best = np.asarray(cv2.reduce(columns[4:], 0, cv2.REDUCE_MAX), np.float32)[0]
+    best = np.maximum.reduce(columns[4:], axis=0)
     candidates = (best >= context.lowest).nonzero()[0]
     scores = best[candidates]
     picked = columns.take(candidates, axis=1)
     label_ids = picked[4:].argmax(axis=0)
     xywh = picked[:4].T.copy()
-    keep = np.isfinite(xywh).all(axis=1) & (scores >= context.limits[label_ids])
-    if not keep.all():
+    keep = scores >= context.limits[label_ids]
+    if not (keep.all() and np.isfinite(xywh).all()):  # seldom, and row by row it is dearer
+        keep &= np.isfinite(xywh).all(axis=1)
         xywh, scores, label_ids = xywh[keep], scores[keep], label_ids[keep]
     xywh[:, :2] -= xywh[:, 2:] * np.float32(0.5)
     kept = suppress(xywh, scores, label_ids, context.thresholds.iou)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from edge.models.inspect.rules.base import Guess, Rule
 from edge.models.inspect.rules.grids import anchored, distances, yolo_fastest
 from edge.models.inspect.rules.maps import anomalib, depth, label_map, raw, reconstruction, segmentation
+from edge.models.inspect.rules.reading import characters, text_lines, way_up
 from edge.models.inspect.rules.sets import (
     listed,
     pairs,
@@ -22,6 +23,9 @@ from edge.models.inspect.rules.whole import classify, score
 RULES: tuple[Rule, ...] = (
     # What the file says itself, then names and counts that fit one convention only, then shapes, then the rest.
     ultralytics,
+    characters,
+    way_up,
+    text_lines,
     anomalib,
     tf_detection,
     yunet,

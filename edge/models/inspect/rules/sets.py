@@ -145,9 +145,12 @@ def listed(facts: Facts) -> Guess | None:
     normalised = 0 < tensor.high <= 1.5  # noqa: PLR2004  (boxes in pixels are larger)
     torchvision = "pytorch" in facts.producer and not normalised and shapes[boxes][-1] == 4  # noqa: PLR2004
     head = ListedHead(unit="normalised" if normalised else "input", first_label=1 if torchvision or normalised else 0)
-    unsure = (
+    unsure: tuple[str, ...] = (
         ("classes are counted from 1, 0 being background, as torchvision and SSD have it",) if head.first_label else ()
     )
+    unread = [n for n in shapes if n not in {boxes, scores, labels} and "num" not in n.lower()]
+    if unread:
+        unsure = (*unsure, f"not read: {', '.join(name[:24] for name in unread[:4])}")
     prior = "ssd-zoo" if normalised else "torchvision-detection" if torchvision else "mmdetection"
     return Guess(
         head, 90 if head.first_label else 80, LIKELY if second == set() else FAIR, evidence, prior, unsure=unsure

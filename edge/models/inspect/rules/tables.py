@@ -12,7 +12,9 @@ from edge.models.inspect.rules.base import FAIR, LIKELY, POOR, Guess, shown
 from edge.vision.conventions import (
     End2EndHead,
     FastestDetHead,
+    HeadSpec,
     YoloObbHead,
+    YoloPoseHead,
     YoloSegHead,
     YoloV5Head,
     YoloV8Head,
@@ -80,7 +82,10 @@ def _columns(facts: Facts, shape: tuple[int, ...]) -> Guess | None:
     unsure: tuple[str, ...] = ()
     if rows > _BOX + 1:
         unsure = ("the last column may be an angle (rotated boxes) or the columns may hold points: a picture shows it",)
-    rivals = (YoloObbHead(),) if rows > _BOX + 1 and not logits else ()
+    rivals: tuple[HeadSpec, ...] = ()
+    if rows > _BOX + 1 and not logits:
+        points, rest = divmod(rows - _BOX - 1, 3)
+        rivals = (*((YoloPoseHead(points=points),) if not rest else ()), YoloObbHead())
     return Guess(head, rows - _BOX, LIKELY, tuple(evidence), "yolo", unsure=unsure, rivals=rivals, size_px=(640, 640))
 
 
@@ -121,9 +126,10 @@ def _finished(shape: tuple[int, ...]) -> Guess | None:
     if k == _BOX + 2 and n > k:
         evidence = (f"the output is {shown(shape)}, and {n} is no grid of this input: finished rows",)
         unsure = ("box, score and class stand in the order of YOLOv10 and YOLO26: try a picture you know",)
-        return Guess(
-            End2EndHead(), 80, LIKELY if n <= _MOST_ROWS else POOR, evidence, "yolo", unsure=unsure, size_px=(640, 640)
-        )
+        sure = LIKELY if n <= _MOST_ROWS else POOR
+        rivals = (End2EndHead(unit="normalised"),)
+        head = End2EndHead()
+        return Guess(head, 80, sure, evidence, "yolo", unsure=unsure, size_px=(640, 640), rivals=rivals)
     if k == _BOX + 3 and n > k:
         head = End2EndHead(columns=("image", "y1", "x1", "y2", "x2", "score", "label"), first_label=1)
         return Guess(head, 90, FAIR, (f"rows of seven, {shown(shape)}: EfficientDet of automl",), "tf-detection")

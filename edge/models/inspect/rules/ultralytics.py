@@ -42,7 +42,10 @@ def ultralytics(facts: Facts) -> Guess | None:
     if isinstance(head, DetrHead):
         prior = "ultralytics-rtdetr"
     evidence = (said, f"the output is {shown(shapes[0])}")
-    return Guess(head, len(labels), SURE, evidence, prior, labels, size_px=metadata_size_px(facts.metadata))
+    # RT-DETR's finished rows are fractions of the input, those of YOLO are pixels.
+    rivals = (End2EndHead(unit="normalised"),) if isinstance(head, End2EndHead) else ()
+    size_px = metadata_size_px(facts.metadata)
+    return Guess(head, len(labels), SURE, evidence, prior, labels, size_px=size_px, rivals=rivals)
 
 
 def _head(task: str, n: int, shapes: list[tuple[int, ...]], facts: Facts) -> HeadSpec | None:
