@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from edge.ports import Image
 
-_BEGIN, _FULL = 0.35, 0.65  # of the heat, 0.5 being the limit: transparent below the first, no denser above the second
+_BEGIN, _FULL = 0.4, 0.56  # of the heat, 0.5 being the limit: transparent below the first, no denser above the second
 _RED = 0.75  # three times the limit, as v / (v + limit) has it
-_MOST_ALPHA = 0.5
+_MOST_ALPHA = 0.55
 
 
 def lay_heat(picture: Image, heat: NDArray[np.float32]) -> None:
