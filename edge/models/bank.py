@@ -27,8 +27,10 @@ from edge.models.runner import OnnxRunner
 from edge.ports import Image
 from edge.vision.conventions import MemoryBankHead
 from edge.vision.heads.memory_bank import cells_of
-from edge.vision.spec import InputSpec, Layout
+from edge.vision.region import cut as cut_out
+from edge.vision.spec import InputSpec, Layout, Tiling
 from edge.vision.stretch import inside_frame
+from edge.vision.tiles import tiles_of
 
 Floats = NDArray[np.float32]
 
@@ -55,7 +57,14 @@ class Extractor:
     assumed: tuple[str, ...] = ()
 
     def places(self, image: Image) -> Floats:
-        """Features of the places of a frame, ``(n, d)``; those of the padding are left out."""
+        """Features of the places of a frame, ``(n, d)``, tile by tile; those of the padding are left out."""
+        tiling = self.predictor.manifest.tiling
+        if tiling is None:
+            return self._places(image)
+        tiles = tiles_of(image.shape[1], image.shape[0], tiling)
+        return np.concatenate([self._places(cut_out(image, tile)[0]) for tile in tiles])
+
+    def _places(self, image: Image) -> Floats:
         prepared = self.predictor.preprocess(image)
         cells = cells_of(self.head, self.predictor.run(prepared).tensors)
         numbers = np.arange(cells.shape[0] * cells.shape[1]).reshape(cells.shape[:2])
@@ -63,8 +72,11 @@ class Extractor:
         return np.asarray(cells.reshape(-1, cells.shape[2])[inside], np.float32)
 
 
-def extractor_of(found: Bundle | BareFile, tensors: Sequence[str], *, cache: Path | None = None) -> Extractor:
-    """A bundle or bare file with ``tensors`` as its outputs; none: those that it has.
+def extractor_of(
+    found: Bundle | BareFile, tensors: Sequence[str], *, tiling: Tiling | None = None, cache: Path | None = None
+) -> Extractor:
+    """A bundle or bare file with ``tensors`` as its outputs; none: those that it has. Pictures are looked at in tiles
+    with ``tiling``, as the bundle made of it will.
 
     Raises ModelError: MODEL_TENSOR_UNKNOWN, MODEL_FEATURES_UNFIT where the outputs are no feature maps, and whatever
     the guard finds.
@@ -83,7 +95,7 @@ def extractor_of(found: Bundle | BareFile, tensors: Sequence[str], *, cache: Pat
     head = MemoryBankHead(features=tuple(shapes), layout=layout)
     runner = OnnxRunner(onnx)
     predictor = Predictor(
-        Manifest(model=about, input=spec, output=head),
+        Manifest(model=about, input=spec, output=head, tiling=tiling),
         ModelRef(about.name, about.version, digest),
         runner,
         input_name=runner.input_name,

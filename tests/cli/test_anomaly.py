@@ -109,8 +109,32 @@ def test_pictures_of_the_bank_do_not_calibrate_it(tmp_path, capsys, made):
     ],
 )
 @pytest.mark.usefixtures("made")
-def test_what_cannot_be_is_one_line(tmp_path, capsys, monkeypatch, words, code):
-    monkeypatch.chdir(tmp_path)
+def test_what_cannot_be_is_one_line(tmp_path, capsys, words, code):
     (tmp_path / "empty").mkdir()
-    status, _, err = run(capsys, "model", *words)
+    paths = {"trunk.onnx", "good", "new", "nowhere", "bundle", "empty"}
+    status, _, err = run(capsys, "model", *(tmp_path / word if word in paths else word for word in words))
     assert status == 3 and err.splitlines()[-1].startswith(code)
+
+
+def test_a_bank_in_tiles_sees_small_things_in_large_pictures(tmp_path, capsys):
+    model, bundle = trunk(tmp_path / "trunk.onnx"), tmp_path / "tiled"
+    good = tmp_path / "good"
+    good.mkdir()
+    for seed in range(12):
+        noise = np.random.default_rng(seed).normal(120, 6, (300, 300, 3))
+        if seed >= 10:
+            noise[201:209, 97:105] += 60  # eight pixels of three hundred: in a picture made small, less than two
+        cv2.imwrite(str((good if seed < 10 else tmp_path) / f"{seed}.png"), noise.clip(0, 255).astype(np.uint8))
+    words = ["model", "bank", model, good, "-o", bundle, "--tensor", "features", "--tile", 64, "--places", 300]
+    assert run(capsys, *words)[0] == 0
+    other = tmp_path / "other"
+    other.mkdir()
+    for seed in range(20, 40):
+        noise = np.random.default_rng(seed).normal(120, 6, (300, 300, 3))
+        cv2.imwrite(str(other / f"{seed}.png"), noise.clip(0, 255).astype(np.uint8))
+    assert run(capsys, "model", "calibrate", bundle, other, "--false-alarms", 0.05)[0] == 0
+    _, out, _ = run(capsys, "infer", bundle, tmp_path / "10.png", tmp_path / "11.png", "--json")
+    for row in json.loads(out):
+        assert row["anomaly"]["score"] > row["anomaly"]["threshold"]
+        left, top, right, bottom = row["regions"][0]["xyxy"]
+        assert left < 101 < right and top < 205 < bottom and right - left < 40

@@ -26,6 +26,9 @@ def bank(
         typer.Option(help="An inner tensor to use, by name; the finest first. May be repeated.", metavar="NAME"),
     ] = None,
     places: Annotated[int, typer.Option(help="So many places are remembered.", min=10, max=20_000)] = 1000,
+    tile: Annotated[
+        int | None, typer.Option(help="Look in tiles of so many px a side, for large pictures.", min=32, max=8192)
+    ] = None,
     force: Annotated[bool, typer.Option(help="Write over a bundle that is there.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -39,10 +42,12 @@ def bank(
     from edge.cli.model.calibrate import pictures
     from edge.models.bank import bank_of, extractor_of, rows_of, write_bank
     from edge.models.bundle import MANIFEST_FILE, read_any
+    from edge.vision.spec import Tiling
 
     if (output / MANIFEST_FILE).exists() and not force:
         raise InputError("PACK_EXISTS", f"{output} is a bundle already", "", "name another folder, or add --force")
-    made = extractor_of(read_any(extractor), tuple(tensor or ()))
+    tiling = None if tile is None else Tiling(width_px=tile, height_px=tile)
+    made = extractor_of(read_any(extractor), tuple(tensor or ()), tiling=tiling)
     for sentence in made.assumed:
         note(f"assumed: {sentence}")
     digests: list[str] = []
