@@ -32,7 +32,8 @@ MAX_PIECES = 1500
 """So many likeliest pieces of all tiles are put together; the work grows with their square."""
 MAX_CELLS = 64 * 1024**2
 """Of the canvas that maps are stitched on, all channels: 256 MB. Larger ones are stitched coarser."""
-_AT_BORDER_PX = 2.0
+_AT_BORDER = 0.015
+"""Of a tile's side: detectors draw the end of what is cut off some pixels before or beyond the border."""
 _ALIKE = 0.5  # of the smaller extent along a seam: pieces of one thing
 
 
@@ -99,7 +100,8 @@ def _joined(parts: Sequence[Prediction]) -> Prediction:
 def _cut(found: Prediction, tiles: Floats) -> Bools:
     """Whether each row ends at the left, top, right, bottom of its tile, where the frame goes on, ``(n, 4)``."""
     frame = np.array([0, 0, found.frame_width_px, found.frame_height_px], np.float32)
-    at_border = np.abs(found.boxes - tiles) <= _AT_BORDER_PX
+    sides = np.tile(tiles[:, 2:] - tiles[:, :2], 2)
+    at_border = np.abs(found.boxes - tiles) <= np.maximum(sides * _AT_BORDER, 2)
     return np.asarray(at_border & (tiles != frame))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import msgspec
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from edge.models import bundle
 from edge.models.bundle import About, Manifest
 from edge.models.loading import load
 from edge.models.tiled import TiledPredictor
+from edge.vision import imageio
 from edge.vision.conventions import AnomalyHead, ClassifyHead, LabelMapHead, ReconstructionHead, SegmentHead
 from edge.vision.spec import InputSpec, Thresholds, Tiling
 from tests.models import graphs
@@ -103,3 +105,19 @@ def test_a_class_of_the_whole_frame_is_not_tiled():
             tiling=Tiling(width_px=8, height_px=8),
         )
     assert msgspec.toml.decode(b"width_px = 640\nheight_px = 640", type=Tiling).overlap == 0.25
+
+
+def test_a_bus_larger_than_a_tile_is_one_bus(shared_data, tmp_path, cache):
+    """A real detector sees sixteen pieces of it, some ending a few pixels before their tile does."""
+    image = imageio.decode((shared_data / "coco-photos" / "000000001584.jpg").read_bytes())
+    large = cv2.resize(image, None, fx=3, fy=3)
+    plain = load(shared_data / "models" / "yolox_nano.onnx", cache=cache)
+    whole = plain(large)
+    about = msgspec.structs.replace(plain.manifest, tiling=Tiling(width_px=832, height_px=832, overlap=0.5))
+    bundle.write(tmp_path / "b", about, shared_data / "models" / "yolox_nano.onnx")
+    found = load(tmp_path / "b", cache=cache)(large)
+    buses = [box for box, name in zip(found.boxes, found.names, strict=True) if name == "bus"]
+    big = [box for box in buses if (box[2] - box[0]) * (box[3] - box[1]) > 0.3 * large.shape[0] * large.shape[1]]
+    assert len(big) == 1 and found.names[0] == "bus"
+    left, top, right, bottom = np.minimum(big[0], whole.boxes[0]) - np.maximum(big[0], whole.boxes[0])
+    assert max(abs(v) for v in (left, top, right, bottom)) < 0.06 * large.shape[0]
