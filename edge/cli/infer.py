@@ -179,6 +179,10 @@ def _summary(prediction: Prediction) -> str:
         from edge.vision.captions import summary
 
         return summary(prediction, _SHOWN) or "nothing"
+    if prediction.anomaly is not None:
+        from edge.vision.captions import against_limit
+
+        return against_limit(prediction.anomaly)
     best: dict[str, float] = {}
     for name, score in zip(prediction.names, prediction.scores.tolist(), strict=True):
         best.setdefault(name, score)

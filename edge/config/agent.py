@@ -103,6 +103,8 @@ class PlcConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     device: Id = "plc"
     source: Id = "camera"
+    views: tuple[Id, ...] = ()
+    """Further cameras that look at the same part at the same trigger; one verdict is made of all of them."""
     mode: Literal["handshake", "coil"] = "handshake"
     gate: Literal["plc", "agent"] = "plc"
     no_verdict: Literal["reject", "stop", "pass"] = "reject"

@@ -133,5 +133,12 @@ def _check_names(config: AgentConfig, locator: Locator) -> None:
     if plc.source not in config.sources:
         hint = f"known sources: {', '.join(config.sources)}"
         raise wrong(("plc", "source"), f"there is no source {plc.source!r}", hint)
+    for i, view in enumerate(plc.views):
+        if view not in config.sources:
+            raise wrong(
+                ("plc", "views", i), f"there is no source {view!r}", f"known sources: {', '.join(config.sources)}"
+            )
+        if view == plc.source or view in plc.views[:i]:
+            raise wrong(("plc", "views", i), f"{view!r} looks at the part already", "name each camera once")
     if plc.gate == "agent" and plc.gate_counts == 0:
         raise wrong(("plc", "gate_counts"), "gate = 'agent' needs gate_counts", "encoder counts from camera to gate")

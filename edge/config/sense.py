@@ -35,11 +35,13 @@ def check_sense(config: AgentConfig, locator: Locator, devices: dict[str, Any], 
         owner = config.sensors.get(name) or config.recipes.get(name)
         if owner is not None and owner.policy is not None:
             path = ("sensors" if name in config.sensors else "recipes", name, "policy")
-        _check_policy(options, path, tuple(config.zones), wrong)
+        # A part that several cameras look at has so many frames of each.
+        views = 1 + len(plc.views if plc else ())
+        _check_policy(options, path, tuple(config.zones), views, wrong)
 
 
-def _check_policy(options: Any, path: KeyPath, zones: tuple[str, ...], wrong: Any) -> None:
-    if getattr(options, "vote_k", 1) > (n := getattr(options, "vote_n", 32)):
+def _check_policy(options: Any, path: KeyPath, zones: tuple[str, ...], views: int, wrong: Any) -> None:
+    if getattr(options, "vote_k", 1) > (n := views * getattr(options, "vote_n", 32)):
         raise wrong((*path, "vote_k"), f"{options.vote_k} of {n} frames never fail", "make vote_n at least vote_k")
     for name, limits in getattr(options, "values", {}).items():
         low, high = getattr(limits, "low", None), getattr(limits, "high", None)

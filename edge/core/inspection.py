@@ -42,6 +42,17 @@ class Part(Struct):
     encoder: int | None = None
     inferences: list[Inference] = []
     refs: list[FrameRef] = []
+    views: tuple[str, ...] = ()
+    """Sources besides ``source`` that look at it."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """All that look at it."""
+        return (self.source, *self.views)
+
+    def seen_by(self, source: str) -> int:
+        """How many of its frames are from there."""
+        return sum(ref.source == source for ref in self.refs)
 
 
 class Parts:
@@ -72,14 +83,18 @@ class Parts:
         plc = settings.plc
         assert plc is not None
         part = Part(self._next_id, plc.source, recipe, at_ns, at_ns + plc.deadline_ns, part_no, encoder, [], [])
+        part.views = plc.views
         self._next_id += 1
         self._parts[part.part_id] = part
         self._scribe.count("parts")
         return part
 
-    def capture(self, part: Part) -> Capture:
-        """Ask for the (next) frame of a part."""
-        return Capture(part.source, part.part_id, part.recipe, part.deadline_ns)
+    def captures(self, part: Part) -> list[Capture]:
+        """Ask for the first frame of a part, of every camera that looks at it."""
+        return [self._capture(part, source) for source in part.sources]
+
+    def _capture(self, part: Part, source: str) -> Capture:
+        return Capture(source, part.part_id, part.recipe, part.deadline_ns)
 
     def missed(self, settings: Settings, numbers: list[int], now_ns: int) -> list[AgentEffect]:
         """Triggers we never saw: each part gets its honest record."""
@@ -99,14 +114,15 @@ class Parts:
         if part is None:
             self._scribe.count("late")
             return [Release(event.ref)]
-        seen = self._frame_no.get(part.source)
-        self._frame_no[part.source] = event.ref.frame_no
+        source = event.ref.source
+        seen = self._frame_no.get(source)
+        self._frame_no[source] = event.ref.frame_no
         if seen == event.ref.frame_no:
-            frozen = self._health.down(f"{part.source}.frames", "CAMERA_FROZEN", "the same frame came twice", now_ns)
+            frozen = self._health.down(f"{source}.frames", "CAMERA_FROZEN", "the same frame came twice", now_ns)
             return [Release(event.ref), *frozen, *self.give_up(settings, part.part_id, "camera_frozen", now_ns)]
-        effects = self._health.up(f"{part.source}.frames", now_ns)
+        effects = self._health.up(f"{source}.frames", now_ns)
         if (
-            not part.refs
+            not part.seen_by(source)
             and settings.plc
             and event.ref.captured_ns > part.triggered_ns + settings.plc.capture_within_ns
         ):
@@ -115,8 +131,10 @@ class Parts:
         part.inferences.append(event.inference)
         part.refs.append(event.ref)
         policy = self._policy(part.recipe)
-        if len(part.inferences) < policy.frames:
-            return [*effects, self.capture(part)]
+        if part.seen_by(source) < policy.frames:
+            return [*effects, self._capture(part, source)]
+        if any(part.seen_by(one) < policy.frames for one in part.sources):
+            return [*effects]
         del self._parts[part.part_id]
         verdict = judged(policy, part.inferences, "none", self._moment(event.ref))
         acts = self._act(part, verdict, now_ns)
@@ -174,17 +192,19 @@ class Parts:
         )
         result = self._result(settings, part, verdict, latency, now_ns)
         effects: list[AgentEffect] = [Append("results", result)]
-        effects += [Release(ref) for ref in part.refs[:-1]]
-        return [*effects, self.evidence.for_result(settings.evidence, part.refs[-1], result, now_ns)]
+        shown = _shown(part, verdict)
+        effects += [Release(ref) for i, ref in enumerate(part.refs) if i != shown]
+        return [*effects, self.evidence.for_result(settings.evidence, part.refs[shown], result, now_ns)]
 
     def _result(self, settings: Settings, part: Part, verdict: Verdict, latency: Latency, now_ns: int) -> Result:
         recipe = settings.recipes.get(part.recipe) or settings.recipes["default"]
-        last = part.refs[-1] if part.refs else FrameRef(part.source, 0, now_ns)
-        findings = part.inferences[-1].findings if part.inferences else ()
+        shown = _shown(part, verdict)
+        last = part.refs[shown] if part.refs else FrameRef(part.source, 0, now_ns)
+        findings = part.inferences[shown].findings if part.inferences else ()
         result = Result(
             verdict.decision,
             self._scribe.utc_ms(last.captured_ns),
-            part.source,
+            last.source,
             last.frame_no,
             part.part_id,
             self._scribe.boot_no,
@@ -197,7 +217,7 @@ class Parts:
             self.rev,
             latency,
             self._scribe.clock_trusted,
-            part.inferences[-1].values if part.inferences else {},
+            part.inferences[shown].values if part.inferences else {},
         )
         short = reported(findings)
         return result if short is findings else replace(result, findings=short)
@@ -206,6 +226,23 @@ class Parts:
         """What the record will say of the time, so that a verdict can be made again from it."""
         return Moment(self._scribe.utc_ms(ref.captured_ns), self._scribe.clock_trusted)
 
+
+def _shown(part: Part, verdict: Verdict) -> int:
+    """Which of a part's frames the result and its picture are of: the last one; of several views the one that the first
+    reason speaks of, as findings of another camera would not be on its picture.
+    """
+    if part.views and verdict.reasons:
+        why = verdict.reasons[0]
+        for i, seen in enumerate(part.inferences):
+            scores = [f.score for f in seen.findings if f.label == why.label]
+            scores += [] if seen.anomaly is None else [seen.anomaly.score]
+            if any(abs(score - why.seen) <= _ROUNDED * max(1.0, abs(score)) for score in scores):
+                return i
+    return -1 if not part.refs else len(part.refs) - 1
+
+
+_ROUNDED = 5.1e-5
+"""Reasons have four decimals or six digits."""
 
 FINDINGS_REPORTED = 100
 TEXT_REPORTED_CHARS = 4096

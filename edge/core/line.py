@@ -146,7 +146,7 @@ class Line:
         part = parts.begin(settings, part_no, encoder, at_ns, self.recipe)
         if self._plc.gate == "agent":
             self._gate.enter(part.part_id, encoder)
-        return [parts.capture(part)]
+        return [*parts.captures(part)]
 
     def _recipe(self, settings: Settings, part_type: object) -> list[AgentEffect]:
         name = settings.recipe

@@ -97,7 +97,8 @@ class ThresholdOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """``[policy]``: a rule per label; ``other`` for labels without one (left out: they only inform); ``anomaly`` for
     models that say how unlike good parts a frame is; ``values`` a rule per named number.
 
-    A part fails when at least ``vote_k`` of its ``vote_n`` frames fail. After a fail, scores count from
+    A part fails when at least ``vote_k`` of its ``vote_n`` frames fail; where several cameras look at it (``[plc] views``),
+    ``vote_k`` of ``vote_n`` frames of each. With 1 and 1 one bad view is enough. After a fail, scores count from
     ``hysteresis`` lower, so that a borderline scene does not flicker.
     """
 

@@ -38,6 +38,8 @@ class PlcSettings(Struct, frozen=True):
     gate_counts: int = 0
     gate_lead_ns: int = 5 * MS
     pulse_ms: int = 80
+    views: tuple[str, ...] = ()
+    """Sources besides ``source`` that look at the same part."""
 
 
 class StopSettings(Struct, frozen=True):

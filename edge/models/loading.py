@@ -19,6 +19,7 @@ from edge.models.predictor import Predictor
 from edge.models.runner import OnnxRunner
 from edge.models.series.manifest import takes_series
 from edge.models.stages import BUILTIN, is_codes
+from edge.models.tiled import TiledPredictor
 from edge.vision import heads
 
 
@@ -86,6 +87,8 @@ def predictor_of(
         head=head,
     )
     golden.check(found, predictor)
+    if manifest.tiling is not None:
+        predictor = TiledPredictor(predictor)
     predictor = cascade.build(predictor, found, partial(_load, cache=cache, limits=limits), depth)
     return predictor if min_score is None else predictor.with_min_score(min_score)
 

@@ -104,6 +104,16 @@ class Predictor:
         """What it can find, in the order of ``Prediction.label_ids``."""
         return self.manifest.model.labels
 
+    @property
+    def head(self) -> HeadSpec:
+        """How outputs are read."""
+        return self._head
+
+    @property
+    def data(self) -> Mapping[str, NDArray[Any]]:
+        """The arrays of the bundle's files that the head names."""
+        return self._data
+
     def with_min_score(self, min_score: float) -> Predictor:
         """The same model and session, with one threshold for all labels."""
         thresholds = msgspec.structs.replace(self.manifest.thresholds, score=min_score, labels={})

@@ -41,6 +41,30 @@ def dump_toml(document: dict[str, Any]) -> str:
     return "\n".join(_table(document, ())).strip() + "\n"
 
 
+def with_table(text: str, name: str, values: dict[str, Any]) -> str:
+    """A person's TOML with these values in a table of simple keys, comments and order kept: None takes a key out. The
+    table is begun at the end where it is not there. What this cannot see (keys over several lines, dotted keys) stays as
+    it is: whoever needs to be sure reads the result.
+    """
+    lines = text.rstrip("\n").split("\n")
+    headers = [i for i, line in enumerate(lines) if line.lstrip().startswith("[")]
+    new = [f"{_key(key)} = {_value(value)}" for key, value in values.items() if value is not None]
+    begin = next((i for i in headers if lines[i].split("#")[0].strip() == f"[{name}]"), None)
+    if begin is None:
+        return "\n".join([*lines, *(["", f"[{name}]", *new] if new else [])]) + "\n"
+    end = next((i for i in headers if i > begin), len(lines))
+    old = [line for line in lines[begin + 1 : end] if line.partition("=")[0].strip() not in values]
+    # Blank lines before the next table stay before it.
+    tail = len(old) - len([*_without_blank_end(old)])
+    return "\n".join([*lines[: begin + 1], *old[: len(old) - tail], *new, *old[len(old) - tail :], *lines[end:]]) + "\n"
+
+
+def _without_blank_end(lines: list[str]) -> list[str]:
+    while lines and not lines[-1].strip():
+        lines = lines[:-1]
+    return lines
+
+
 def _table(table: dict[str, Any], path: tuple[str, ...]) -> Iterator[str]:
     simple = {k: v for k, v in table.items() if v is not None and not _is_table(v) and not _is_tables(v)}
     for key, value in simple.items():

@@ -221,6 +221,7 @@ def plc_settings(plc: PlcConfig) -> PlcSettings:
         plc.gate_counts,
         int(plc.gate_lead_ms * MS),
         plc.pulse_ms,
+        plc.views,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge.vision.prediction import Prediction
+from edge.vision.prediction import Anomaly, Prediction
 
 MAX_CHARS = 80
 _READ = {"ocr", "codes"}
@@ -32,6 +32,20 @@ def _words(prediction: Prediction, row: int) -> str:
     if prediction.task == "segment" and areas_mm2 is not None:
         words += f" {areas_mm2[row]:.2g} mm²"
     return words
+
+
+def against_limit(anomaly: Anomaly) -> str:
+    """``anomalous, score 14.2 (limit 12.3)``: both in the model's own unit."""
+    score = _digits(anomaly.score)
+    if anomaly.threshold == float("inf"):
+        return f"score {score}, no limit yet: jidoka model calibrate"
+    judged = "like good ones" if anomaly.score < anomaly.threshold else "anomalous"
+    return f"{judged}, score {score} (limit {_digits(anomaly.threshold)})"
+
+
+def _digits(value: float) -> str:
+    """Three that matter, without an exponent where a person can read it."""
+    return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"  # noqa: PLR2004  (1.23e+03 is nobody's number)
 
 
 def shortened(text: str) -> str:

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from edge.domain import Reason, Verdict
 from edge.ports import Image
-from edge.vision.captions import caption
+from edge.vision.captions import against_limit, caption
 from edge.vision.draw_points import draw_points
-from edge.vision.prediction import Prediction
+from edge.vision.heat import lay_heat
+from edge.vision.prediction import Anomaly, Prediction
 from edge.vision.text import Typeface, box_of, write
 
 Bgr = tuple[int, int, int]
@@ -69,6 +70,9 @@ def overlay(image: Image, prediction: Prediction, verdict: Verdict | None = None
     if prediction.task == "classify":
         top = _banner(canvas, verdict)
         _classes(canvas, prediction, top)
+        return canvas.picture
+    if prediction.anomaly is not None:
+        _anomaly(canvas, prediction, prediction.anomaly, verdict)
         return canvas.picture
     _fill_regions(canvas, prediction)
     _outlines(canvas, prediction)
@@ -132,6 +136,26 @@ def _fill_regions(canvas: _Canvas, prediction: Prediction) -> None:
     cv2.addWeighted(tinted, _FILL_ALPHA, window, 1 - _FILL_ALPHA, 0, dst=window)
     for outline, name in zip(outlines, names, strict=True):
         cv2.polylines(canvas.picture, [outline], True, canvas.color(name), canvas.face.thin_px, cv2.LINE_AA)
+
+
+def _anomaly(canvas: _Canvas, prediction: Prediction, anomaly: Anomaly, verdict: Verdict | None) -> None:
+    """Heat, an outline around what is beyond the limit (dark under light, to be seen on any ground), and the score in
+    words.
+    """
+    if anomaly.heat is not None:
+        place = anomaly.heat_xyxy or (0, 0, prediction.frame_width_px, prediction.frame_height_px)
+        left, top, right, bottom = (round(v) for v in place)
+        lay_heat(canvas.picture[top:bottom, left:right], anomaly.heat)
+    outlines = [np.round(p - 0.5).astype(np.int32) for p in prediction.polygons]
+    thin = canvas.face.thin_px
+    cv2.polylines(canvas.picture, outlines, True, _INK_DARK, thin + 2, cv2.LINE_AA)
+    cv2.polylines(canvas.picture, outlines, True, _INK_LIGHT, thin, cv2.LINE_AA)
+    top = _banner(canvas, verdict)
+    w, h = box_of(text := against_limit(anomaly), canvas.face)
+    if top + h <= canvas.picture.shape[0]:
+        known = anomaly.threshold != float("inf")
+        judged = "none" if not known else "pass" if anomaly.score < anomaly.threshold else "fail"
+        _plate(canvas, (0, top, min(w, canvas.picture.shape[1]), top + h), text, _VERDICT_COLORS[judged])
 
 
 def _boxes(canvas: _Canvas, prediction: Prediction) -> None:

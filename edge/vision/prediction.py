@@ -37,13 +37,14 @@ class Anomaly:
     """How unlike good pictures a frame is. ``score`` and ``threshold`` are in the model's own unit; at or above the
     threshold it is anomalous (``inf``: none is known yet, see `jidoka model calibrate`). ``map_max`` is the maximum of
     its map in the model's unit. ``heat`` is that map for overlays, float32 ``(h, w)`` of any resolution, stretched over
-    the frame: 0..1, one half where the map's threshold is (where none is known: half of the map's own maximum).
+    the frame, or over ``heat_xyxy`` of it: 0..1, one half where the map's threshold is (where none is known: half of the map's own maximum).
     """
 
     score: float
     threshold: float
     map_max: float | None = None
     heat: NDArray[np.float32] | None = None
+    heat_xyxy: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,7 @@ import numpy as np
 
 from edge.errors import ImageError
 from edge.ports import Image
-from edge.vision.prediction import Prediction
+from edge.vision.prediction import Anomaly, Prediction
 
 Region = tuple[int, int, int, int]
 """Left, top, right, bottom in frame pixels; right and bottom are the first column and row outside."""
@@ -42,6 +42,14 @@ def move_back(prediction: Prediction, corner: tuple[int, int], frame_shape: tupl
         keypoints=None if prediction.keypoints is None else prediction.keypoints + np.append(by, np.float32(0)),
         nested=tuple(move_back(inner, corner, frame_shape) for inner in prediction.nested),
         beside=tuple(move_back(other, corner, frame_shape) for other in prediction.beside),
+        anomaly=None if prediction.anomaly is None else _moved(prediction, prediction.anomaly, corner),
         frame_width_px=frame_shape[1],
         frame_height_px=frame_shape[0],
     )
+
+
+def _moved(prediction: Prediction, anomaly: Anomaly, corner: tuple[int, int]) -> Anomaly:
+    """Its heat covers what was looked at."""
+    left, top, right, bottom = anomaly.heat_xyxy or (0, 0, prediction.frame_width_px, prediction.frame_height_px)
+    x, y = corner
+    return replace(anomaly, heat_xyxy=(left + x, top + y, right + x, bottom + y))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from edge.vision.geometry import Geometry
 
 Floats = NDArray[np.float32]
+Cell = TypeVar("Cell", bound=np.generic)
 
 ROUNDING = 1e-6  # of a pixel
 
@@ -66,7 +68,7 @@ def sample(cells: Floats, window: Window) -> Floats:
     )
 
 
-def inside_frame(cells: Floats, geometry: Geometry) -> Floats:
+def inside_frame(cells: NDArray[Cell], geometry: Geometry) -> NDArray[Cell]:
     """The cells of a map over the model's input whose centres lie in the frame's rectangle, as a view; at least one:
     what a model says of the padding is not about the frame.
     """

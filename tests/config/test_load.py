@@ -129,6 +129,8 @@ def test_without_a_source(tmp_path: Path) -> None:
         ('source = "cam"', "known sources: camera"),
         ('gate = "agent"', "encoder counts from camera to gate"),
         ("deadline_s = 1", "another unit here: write 'deadline_ms'"),
+        ('views = ["left"]', "known sources: camera"),
+        ('views = ["camera"]', "name each camera once"),
         ('no_verdict = "rejct"', ""),
     ],
 )

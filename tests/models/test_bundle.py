@@ -168,3 +168,14 @@ def test_what_dump_toml_writes_tomllib_reads(document):
         return value
 
     assert without_empty(tomllib.loads(dump_toml(document))) == without_empty(document)
+
+
+def test_a_calibration_keeps_what_a_person_wrote():
+    """Comments, order and other tables of a manifest that was written by hand."""
+    from edge.models.toml import with_table
+
+    text = "# mine\n[model]\nname = 'a'  # short\n\n[thresholds]  # of mine\nanomaly = 1\nscore = 0.5 # low\n\n[input]\nwidth_px = 3\n"
+    changed = with_table(text, "thresholds", {"anomaly": 2.5, "anomaly_map": None})
+    assert changed == text.replace("anomaly = 1\nscore = 0.5 # low\n", "score = 0.5 # low\nanomaly = 2.5\n")
+    assert with_table(text, "calibration", {"n": 3}) == text + "\n[calibration]\nn = 3\n"
+    assert with_table(text, "calibration", {}) == text

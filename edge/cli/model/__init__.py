@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import typer
 
+from edge.cli.model.bank import bank
+from edge.cli.model.calibrate import calibrate
 from edge.cli.model.check import check
 from edge.cli.model.eval import evaluate
 from edge.cli.model.inspect import inspect
@@ -15,6 +17,8 @@ from edge.cli.model.pack_ocr import pack_ocr
 from edge.cli.model.show import show
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Look into, pack, try and measure models.")
+app.command()(bank)
+app.command()(calibrate)
 app.command()(check)
 app.command("eval")(evaluate)
 app.command()(inspect)

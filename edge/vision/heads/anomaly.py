@@ -40,6 +40,17 @@ def decode_reconstruction(head: ReconstructionHead, outputs: Outputs, context: C
     return judged(errors, _score(head, errors, context), context, score_is_of_map=head.score == "quantile")
 
 
+def maps_of_anomaly(head: AnomalyHead, outputs: Outputs, _context: Context) -> Floats:
+    """The map as ``(1, h, w)``; none, ``(0, 1, 1)``, where there is only a score."""
+    name, _ = _found(head, {name: array.shape for name, array in outputs.items()})
+    return np.empty((0, 1, 1), np.float32) if name is None else _cells(outputs[name])[None]
+
+
+def maps_of_errors(head: ReconstructionHead, outputs: Outputs, context: Context) -> Floats:
+    """``(1, h, w)``."""
+    return errors_of(head, outputs, context)[None]
+
+
 def errors_of(head: ReconstructionHead, outputs: Outputs, context: Context) -> Floats:
     """``(h, w)`` over the whole input: squared difference, averaged over the channels."""
     blob, output = context.blob, np.asarray(pick(outputs, head.output))
@@ -160,5 +171,5 @@ def _wants_picture(head: ReconstructionHead, shapes: Shapes, _n_labels: int) -> 
     return "" if fits else "a picture like the input, [1, 1 or 3, h, w],"
 
 
-ANOMALY = Head(decode_anomaly, _wants)
-RECONSTRUCTION = Head(decode_reconstruction, _wants_picture, needs_input=True)
+ANOMALY = Head(decode_anomaly, _wants, maps=maps_of_anomaly)
+RECONSTRUCTION = Head(decode_reconstruction, _wants_picture, maps=maps_of_errors, needs_input=True)

@@ -60,7 +60,8 @@ class Head:
     """For conventions that are maps over the input: raw outputs to float32 ``(C, h, w)`` that can be averaged where
     tiles of a large frame overlap."""
     from_maps: Callable[[Any, Floats, Context], Prediction] | None = None
-    """And such maps to a prediction; ``decode`` is the one after the other."""
+    """And such maps to a prediction; ``decode`` is the one after the other. None where a prediction needs more than the
+    maps."""
     needs_input: bool = False
     """``Context.blob`` is looked at."""
 

@@ -20,7 +20,17 @@ _RANK = 4
 
 def decode_memory_bank(head: MemoryBankHead, outputs: Outputs, context: Context) -> Prediction:
     """Distances to the nearest good place."""
-    return judged(distances_of(head, outputs, context.data), None, context)
+    return from_maps(head, maps_of_distances(head, outputs, context), context)
+
+
+def maps_of_distances(head: MemoryBankHead, outputs: Outputs, context: Context) -> Floats:
+    """``(1, h, w)``."""
+    return distances_of(head, outputs, context.data)[None]
+
+
+def from_maps(_head: MemoryBankHead, maps: Floats, context: Context) -> Prediction:
+    """From such a map on."""
+    return judged(maps[0], None, context)
 
 
 def distances_of(head: MemoryBankHead, outputs: Outputs, data: Mapping[str, NDArray[Any]]) -> Floats:
@@ -98,4 +108,4 @@ def _wants(head: MemoryBankHead, shapes: Shapes, _n_labels: int) -> str:
     return "" if fits and all(0 not in shapes[n] for n in names) else wanted
 
 
-MEMORY_BANK = Head(decode_memory_bank, _wants)
+MEMORY_BANK = Head(decode_memory_bank, _wants, maps=maps_of_distances, from_maps=from_maps)
