@@ -15,6 +15,8 @@ from edge.models import bundle, plugins
 from edge.models.inspect.source import read_file
 from edge.models.loading import load
 from edge.models.packing import Wishes, pack_any, read_labels
+from edge.vision import heads
+from edge.vision.conventions import HEAD_TASK
 from tests.models import graphs
 
 
@@ -155,6 +157,9 @@ def plugin(tmp_path):
     sys.path.insert(0, str(site))
     registry._points.cache_clear()
     yield
+    for table in (HEAD_TASK, heads.HEADS):  # a plug-in stays known for the life of a process, which other tests share
+        for kind in [one for one in table if one.__module__ == "mean_light"]:
+            del table[kind]
     sys.path.remove(str(site))
     sys.modules.pop("mean_light", None)
     registry._points.cache_clear()
