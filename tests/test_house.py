@@ -94,10 +94,8 @@ def _imports(name: str, tree: ast.Module, known: set[str], *, package: bool) -> 
             if node.level:
                 here = name.split(".") if package else name.split(".")[:-1]
                 base = ".".join([*here[: len(here) - node.level + 1], *([node.module] if node.module else [])])
-            subs = {f"{base}.{alias.name}" for alias in node.names}
-            # `from package import name` runs the package; a submodule is imported besides
-            found |= {base} if not subs <= known else set()
-            found |= subs
+            # `from package import name` runs the package, and a submodule besides where the name is one
+            found |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
     return {one for one in found if one in known and one != name}
 
 

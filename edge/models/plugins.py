@@ -15,24 +15,26 @@ from typing import Any, get_args
 
 import msgspec
 
-from edge import registry
 from edge.config.check import checked
 from edge.config.locate import Locator
 from edge.errors import ConfigError
+from edge.registry import HEADS
+from edge.registry import load as load_class
+from edge.registry import names as names_in
 from edge.vision.conventions import HEAD_TASK
 from edge.vision.spec import Task
 
 
 def names() -> list[str]:
     """Heads that are installed besides our own."""
-    return registry.names(registry.HEADS)
+    return names_in(HEADS)
 
 
 def load(name: str) -> Any:
     """The object behind a name, with all that a head must have. Raises ConfigError HEAD_UNKNOWN, HEAD_NOT_INSTALLED,
     HEAD_UNFIT.
     """
-    found = registry.load(registry.HEADS, name)
+    found = load_class(HEADS, name)
     missing = [part for part in ("Options", "task", "decode", "wants") if not hasattr(found, part)]
     if missing:
         raise ConfigError("HEAD_UNFIT", f"plug-in head {name!r} has no {missing[0]}", "", "ask its maker")

@@ -7,9 +7,10 @@ import pytest
 
 from edge.errors import ModelError
 from edge.models.guard import Signature, Tensor
-from edge.models.inspect import gather, metadata_size_px
-from edge.models.inspect import propose as propose_of
+from edge.models.inspect.facts import gather
 from edge.models.inspect.labels import label_set
+from edge.models.inspect.proposal import propose as propose_of
+from edge.models.inspect.rules.ultralytics import metadata_size_px
 from edge.vision.conventions import ClassifyHead, End2EndHead, RawHead, SegmentHead, YoloV8Head
 
 YOLO_320 = (1, 3, 320, 320)

@@ -14,7 +14,8 @@ import pytest
 from edge.models.graph import Graph, ModelFile, Node, Tensor, Value
 from edge.models.guard import Signature
 from edge.models.guard import Tensor as Seen
-from edge.models.inspect import gather, propose
+from edge.models.inspect.facts import gather
+from edge.models.inspect.proposal import propose
 from edge.vision.conventions import (
     AnomalyHead,
     ClassifyHead,
