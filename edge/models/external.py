@@ -17,8 +17,6 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from edge.errors import ModelError
-from edge.models import graph
-from edge.models.graph.weights import placed
 
 MAX_BYTES = 1024**3
 """Of all files of a model together."""
@@ -37,6 +35,10 @@ def read_beside(onnx: bytes, model: Path) -> dict[str, bytes]:
     """
     if _MARK not in onnx:
         return {}
+    # These know arrays, and a daemon reads its model while those are being imported.
+    from edge.models import graph
+    from edge.models.graph.weights import placed
+
     found = graph.read(onnx)
     tensors = [tensor for tensor in found.graph.constants.values() if tensor.external]
     locations = sorted({tensor.external.get("location", "") for tensor in tensors})

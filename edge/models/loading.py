@@ -16,7 +16,6 @@ from edge.models.bundle import MANIFEST_FILE, Bundle, read_any
 from edge.models.guard import GuardLimits
 from edge.models.inputs import extra_inputs
 from edge.models.predictor import Predictor
-from edge.models.runner import OnnxRunner
 from edge.models.series.manifest import takes_series
 from edge.models.stages import BUILTIN, is_codes
 from edge.models.tiled import TiledPredictor
@@ -55,13 +54,12 @@ def _load(model: str | Path, depth: int, *, cache: Path | None, limits: GuardLim
 def predictor_of(
     admitted: Admitted,
     min_score: float | None = None,
-    runner: OnnxRunner | None = None,
     *,
     cache: Path | None = None,
     limits: GuardLimits | None = None,
     depth: int = 0,
 ) -> Predictor:
-    """The second half of :func:`load`: the session, if there is none yet, and everything around it.
+    """The second half of :func:`load`: everything around the session.
 
     Golden pictures are checked here. The models of a cascade's stages are loaded here, each guarded; ``depth`` says how
     many bundles this one lies in.
@@ -69,7 +67,6 @@ def predictor_of(
     found = admitted.bundle
     manifest = found.manifest
     head = dictionary.completed(found, admitted.signature)
-    runner = runner or OnnxRunner(found.onnx, found.external)
     shapes = {output.name: tuple(d or 0 for d in output.shape) for output in admitted.signature.outputs}
     heads.check_shapes(head, shapes, len(manifest.model.labels))
     picture = contract.picture_of(admitted.signature)
@@ -77,9 +74,9 @@ def predictor_of(
     predictor = Predictor(
         manifest,
         found.ref,
-        runner,
+        admitted.runner,
         input_name=picture.name,
-        output_names=runner.output_names,
+        output_names=admitted.runner.output_names,
         dtype=contract.dtype_of(admitted.signature),
         assumed=admitted.assumed,
         extra=extra_inputs(admitted.signature, manifest.input),

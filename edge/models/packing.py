@@ -21,6 +21,7 @@ from edge.models.inspect.looking import first_look, with_probe
 from edge.models.inspect.probing import probe
 from edge.models.loading import predictor_of
 from edge.models.predictor import Predictor
+from edge.models.runner import OnnxRunner
 from edge.models.series import manifest as series_manifest
 from edge.models.series.manifest import SeriesManifest
 from edge.models.series.propose import looks_like_series
@@ -107,7 +108,7 @@ def pack(
     rows: list[Golden] = []
     if wishes.golden:
         made = bundle.Bundle(manifest, file.onnx, file.sha256, external=file.external)
-        predictor = predictor_of(Admitted(made, signature))
+        predictor = predictor_of(Admitted(made, signature, OnnxRunner(file.onnx, file.external)))
         rows += [_golden(predictor, picture, extra) for picture in wishes.golden]
     manifest = msgspec.structs.replace(manifest, golden=tuple(rows))
     try:

@@ -40,8 +40,7 @@ class EarlyModel:
         self._thread.start()
         # numpy and the runtime; here, as two threads that import at once only get in each other's way.
         try:
-            import edge.models.admit
-            import edge.models.runner  # noqa: F401
+            import edge.models.admit  # noqa: F401
         finally:
             self._imported.set()
 
@@ -90,11 +89,9 @@ class EarlyModel:
 
     def _predictor_of(self, found: Bundle | BareFile) -> Predictor:
         from edge.models.admit import admit, limits_of
-        from edge.models.runner import OnnxRunner
 
         limits = limits_of(self.model, self._guard)
         admitted = admit(found, limits=limits)
-        runner = OnnxRunner(admitted.bundle.onnx, admitted.bundle.external)
         from edge.models.loading import predictor_of
 
-        return predictor_of(admitted, self.model.min_score, runner, limits=limits)
+        return predictor_of(admitted, self.model.min_score, limits=limits)

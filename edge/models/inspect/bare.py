@@ -24,13 +24,17 @@ class Examined:
 
 
 def examine(
-    file: BareFile, *, cache: Path | None = None, limits: guard.GuardLimits | None = None, fresh: bool = False
+    file: BareFile,
+    passed: guard.Signature | None = None,
+    *,
+    cache: Path | None = None,
+    limits: guard.GuardLimits | None = None,
 ) -> Examined:
-    """Facts and proposal; ``fresh`` tries the model even where it was tried before. Raises ModelError: what the guard
-    refuses, MODEL_INPUT_UNFIT, MODEL_HEAD_UNKNOWN.
+    """Facts and proposal; ``passed`` is what the guard said where it was asked already. Raises ModelError: what the
+    guard refuses, MODEL_INPUT_UNFIT, MODEL_HEAD_UNKNOWN.
     """
     tried = partial(guard.examine, file.onnx, file.sha256, external=file.external, cache=cache, limits=limits)
-    signature = tried(fresh=fresh)
+    signature = passed or tried()
     size_px = metadata_size_px(signature.metadata)
     if size_px and _free(signature):
         # Free dimensions: the size it was trained with is in its metadata.

@@ -166,7 +166,7 @@ class _Trial:
         """How much sense the model makes of the picture, fed like this."""
         manifest = msgspec.structs.replace(self._manifest, input=spec)
         made = Bundle(manifest, self._file.onnx, self._file.sha256, external=self._file.external)
-        predictor = predictor_of(Admitted(made, self._signature), runner=self._runner)
+        predictor = predictor_of(Admitted(made, self._signature, self._runner))
         first = predictor(self._image)
         second = predictor(self._other)
         return sense(first, _mirrored(second) if self._mirror else second, variance_of(predictor, self._image))
