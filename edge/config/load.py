@@ -19,23 +19,6 @@ from edge.registry import load as load_class
 RESERVED_ID = "coordinator"
 
 
-class Loaded(Struct, frozen=True):
-    """A checked settings file: the structs, each driver's and policy's own options, and where each key stands."""
-
-    config: AgentConfig
-    locator: Locator
-    folder: Path
-    source_options: dict[str, Any]
-    device_options: dict[str, Any]
-    sensor_options: dict[str, Any]
-    policies: dict[str, tuple[Any, Any]]
-    """Recipe or sensor name -> (policy class, its options); ``default`` is always there."""
-
-    def path(self, text: str) -> Path:
-        """A path of the file, relative to the file's own folder."""
-        return (self.folder / text).expanduser()
-
-
 class Read(Struct, frozen=True):
     """A settings file whose own keys are checked; those of drivers and policies are not yet, see :func:`complete`."""
 
@@ -46,6 +29,16 @@ class Read(Struct, frozen=True):
     def path(self, text: str) -> Path:
         """A path of the file, relative to the file's own folder."""
         return (self.folder / text).expanduser()
+
+
+class Loaded(Read, frozen=True):
+    """A checked settings file: the structs, each driver's and policy's own options, and where each key stands."""
+
+    source_options: dict[str, Any]
+    device_options: dict[str, Any]
+    sensor_options: dict[str, Any]
+    policies: dict[str, tuple[Any, Any]]
+    """Recipe or sensor name -> (policy class, its options); ``default`` is always there."""
 
 
 def load_agent(file: Path) -> Loaded:

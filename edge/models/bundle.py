@@ -137,9 +137,7 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         stages.check(self.model.labels, self.stage)
         if self.tiling is not None and self.model.task not in TILED:
             raise ValueError(f"[tiling] is not for task {self.model.task!r}")
-        unknown = set(self.thresholds.labels) - set(self.model.labels)
-        if unknown:
-            raise ValueError(f"[thresholds] names unknown labels: {', '.join(sorted(unknown))}")
+        self.thresholds.check_labels(self.model.labels)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -203,13 +201,31 @@ def read(folder: Path) -> Bundle:
         )
     manifest = parse(read_bounded(folder / MANIFEST_FILE, MAX_MANIFEST_BYTES), str(folder / MANIFEST_FILE))
     onnx = read_bounded(folder / MODEL_FILE, MAX_MODEL_BYTES)
-    if manifest.files and MODEL_FILE not in manifest.files:
-        raise _invalid(str(folder / MANIFEST_FILE), f'[files] does not list "{MODEL_FILE}"')
     beside = external.read_beside(onnx, folder / MODEL_FILE)
     golden_names = {name for golden in manifest.golden for name in (golden.image, golden.outputs)}
     data_names = set(files_of(manifest.output))
+    kept = listed_files(folder, manifest.files, onnx, beside, golden_names | data_names)
+    for name in sorted((golden_names | data_names | set(beside)) - set(manifest.files)):
+        if manifest.files:
+            raise _invalid(str(folder / MANIFEST_FILE), f'[files] does not list "{name}"')
+        if name not in beside:
+            kept[name] = read_bounded(_inside(folder, name), MAX_FILE_BYTES)
+    golden_files, data_files = ({n: kept[n] for n in names} for names in (golden_names, data_names))
+    return Bundle(manifest, onnx, external.identity(sha256_of(onnx), beside), folder, golden_files, data_files, beside)
+
+
+def listed_files(
+    folder: Path, files: dict[str, str], onnx: bytes, beside: dict[str, bytes], wanted: set[str] | None = None
+) -> dict[str, bytes]:
+    """Compare every file that ``[files]`` lists with its sha256, and give those ``wanted``, by name.
+
+    ``onnx`` and ``beside`` are the model and its external data as read already. Raises ModelError MODEL_CHECKSUM,
+    MODEL_MANIFEST_INVALID (the model is not listed, or a file is outside), MODEL_ABSENT, MODEL_TOO_LARGE.
+    """
+    if files and MODEL_FILE not in files:
+        raise _invalid(str(folder / MANIFEST_FILE), f'[files] does not list "{MODEL_FILE}"')
     kept: dict[str, bytes] = {}
-    for name, digest in manifest.files.items():
+    for name, digest in files.items():
         if name == MODEL_FILE:
             data = onnx
         else:
@@ -221,15 +237,9 @@ def read(folder: Path) -> Bundle:
                 "its sha256 differs",
                 "copy the bundle again, or write it anew if you changed it on purpose",
             )
-        if name in golden_names | data_names:
+        if wanted and name in wanted:
             kept[name] = data
-    for name in sorted((golden_names | data_names | set(beside)) - set(manifest.files)):
-        if manifest.files:
-            raise _invalid(str(folder / MANIFEST_FILE), f'[files] does not list "{name}"')
-        if name not in beside:
-            kept[name] = read_bounded(_inside(folder, name), MAX_FILE_BYTES)
-    golden_files, data_files = ({n: kept[n] for n in names} for names in (golden_names, data_names))
-    return Bundle(manifest, onnx, external.identity(sha256_of(onnx), beside), folder, golden_files, data_files, beside)
+    return kept
 
 
 def parse(data: bytes, name: str = MANIFEST_FILE) -> Manifest:

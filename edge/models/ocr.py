@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -40,26 +41,9 @@ _DETECT = InputSpec(
 )
 # Both lines' widths follow the text, up to what they were trained with: 192 px for orientation, and steps of 320 px,
 # the width that recognisers saw most.
-_TURN = InputSpec(
-    width_px=TURN_PX[0],
-    height_px=TURN_PX[1],
-    color="bgr",
-    mean=(0.5,),
-    std=(0.5,),
-    follow="width",
-    multiple_px=TURN_PX[0],
-    pad_value=_GRAY,
-)
-_READ = InputSpec(
-    width_px=READ_PX[0],
-    height_px=READ_PX[1],
-    color="bgr",
-    mean=(0.5,),
-    std=(0.5,),
-    follow="width",
-    multiple_px=320,
-    pad_value=_GRAY,
-)
+_line = partial(InputSpec, color="bgr", mean=(0.5,), std=(0.5,), follow="width", pad_value=_GRAY)
+_TURN = _line(width_px=TURN_PX[0], height_px=TURN_PX[1], multiple_px=TURN_PX[0])
+_READ = _line(width_px=READ_PX[0], height_px=READ_PX[1], multiple_px=320)
 
 
 @dataclass(frozen=True, slots=True)

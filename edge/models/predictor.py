@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from edge.domain import ModelRef
 from edge.models.bundle import Manifest
 from edge.models.result import Result, result_of
+from edge.models.timing import since_ms
 from edge.ports import Image, Runner
 from edge.vision import heads
 from edge.vision.conventions import HeadSpec
@@ -138,7 +139,7 @@ class Predictor:
         except IndexError:
             workspace = self._preprocessor.workspace()
         geometry = self._preprocessor(image, workspace)
-        return Prepared(geometry, _since_ms(started_ns), workspace)
+        return Prepared(geometry, since_ms(started_ns), workspace)
 
     def run(self, prepared: Prepared) -> RawOutputs:
         """Run the model on a prepared frame, once. Raises ModelError MODEL_RUN_FAILED."""
@@ -148,7 +149,7 @@ class Predictor:
         started_ns = time.perf_counter_ns()
         inputs = {one.name: one.value(prepared.geometry) for one in self._extra}
         outputs = self._runner.run({self._input_name: workspace.blob, **inputs})
-        infer_ms = _since_ms(started_ns)
+        infer_ms = since_ms(started_ns)
         blob = workspace.blob.copy() if self._needs_input else None  # the workspace is the next frame's
         self._spare.append(workspace)
         return RawOutputs(dict(zip(self._output_names, outputs, strict=True)), infer_ms, blob)
@@ -158,7 +159,7 @@ class Predictor:
         started_ns = time.perf_counter_ns()
         context = self.context(prepared.geometry, mm_per_px, outputs.blob)
         prediction = heads.decode(self._head, outputs.tensors, context)
-        return replace(prediction, timings=Timings(prepared.preprocess_ms, outputs.infer_ms, _since_ms(started_ns)))
+        return replace(prediction, timings=Timings(prepared.preprocess_ms, outputs.infer_ms, since_ms(started_ns)))
 
     def context(
         self, geometry: Geometry, mm_per_px: float | None = None, blob: NDArray[Any] | None = None
@@ -193,7 +194,3 @@ class Predictor:
             height, width = min(height, SMALL_PX), min(width, SMALL_PX)
         self._warm = True
         return self(np.full((height, width, 3), 128, np.uint8))
-
-
-def _since_ms(started_ns: int) -> float:
-    return (time.perf_counter_ns() - started_ns) / 1e6

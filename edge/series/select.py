@@ -5,14 +5,14 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import InputError
 from edge.series.spec import Channel, SeriesInput
-from edge.series.table import Column, Table
+from edge.series.table import Column, Table, is_number
 
 _WITH_UNIT = re.compile(r"^(.*?)\s*[\[(]([^\])]*)[\])]$")
 _NO_WORD = re.compile(r"\W")
@@ -122,7 +122,7 @@ def _numbers(column: Column, channel: Channel, header: str, name: str) -> NDArra
             )
         return codes
     if column.dtype == object:
-        row = next(i for i, cell in enumerate(column) if not _is_float(cell))
+        row = next(i for i, cell in enumerate(column) if not is_number(cell))
         raise InputError(
             "SERIES_NOT_A_NUMBER",
             f"{name}: column {header!r} holds {str(column[row])[:40]!r} in sample {row}",
@@ -131,14 +131,6 @@ def _numbers(column: Column, channel: Channel, header: str, name: str) -> NDArra
         )
     values = np.asarray(column, np.float64)
     return np.where(np.isfinite(values), values, np.nan)
-
-
-def _is_float(cell: Any) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _groups(column: Column) -> tuple[tuple[int, ...], tuple[str, ...]]:

@@ -116,7 +116,7 @@ def _text(text: str, name: str) -> Table:
     if not lines:
         raise _unreadable(name, "it is empty")
     delimiter = next((one for one in _DELIMITERS if one in lines[0]), None)
-    if delimiter is None and len(lines[0].split()) > 1 and all(map(_is_number, lines[0].split())):
+    if delimiter is None and len(lines[0].split()) > 1 and all(map(is_number, lines[0].split())):
         rows = [line.split() for line in lines]
     else:
         try:
@@ -126,7 +126,7 @@ def _text(text: str, name: str) -> Table:
     rows = [[cell.strip() for cell in row] for row in rows]
     if delimiter == ";":  # where commas are decimal
         rows = [rows[0], *([cell.replace(",", ".") if _is_decimal(cell) else cell for cell in row] for row in rows[1:])]
-    if all(_is_number(cell) or cell.lower() in _NO_VALUE for cell in rows[0]):
+    if all(is_number(cell) or cell.lower() in _NO_VALUE for cell in rows[0]):
         return _from_rows(rows, None, name)
     return _from_rows(rows[1:], rows[0], name)
 
@@ -157,13 +157,14 @@ def _column(cells: list[str]) -> Column:
         return np.array(cells, np.float64)  # the common case, at the speed of numpy
     except ValueError:
         pass
-    texts = [cell for cell in cells if cell.lower() not in _NO_VALUE and not _is_number(cell)]
+    texts = [cell for cell in cells if cell.lower() not in _NO_VALUE and not is_number(cell)]
     if texts:
         return np.array(cells, object)
     return np.array([np.nan if cell.lower() in _NO_VALUE else float(cell) for cell in cells], np.float64)
 
 
-def _is_number(cell: str) -> bool:
+def is_number(cell: str) -> bool:
+    """Whether ``float`` takes it."""
     try:
         float(cell)
     except ValueError:
@@ -172,4 +173,4 @@ def _is_number(cell: str) -> bool:
 
 
 def _is_decimal(cell: str) -> bool:
-    return cell.count(",") == 1 and _is_number(cell.replace(",", "."))
+    return cell.count(",") == 1 and is_number(cell.replace(",", "."))

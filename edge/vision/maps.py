@@ -195,12 +195,12 @@ def _outlines(mask: Mask, marks: NDArray[np.int32], corner: Floats) -> dict[int,
     for contour, parent in zip(contours, hierarchy[0, :, 3].tolist(), strict=True):
         if parent < 0:
             points = np.asarray(contour, np.int32)[:, 0, :]
-            outlines[int(marks[points[0, 1], points[0, 0]])] = _polygon(points) + corner
+            outlines[int(marks[points[0, 1], points[0, 0]])] = polygon_of(points) + corner
     return outlines
 
 
-def _polygon(points: NDArray[np.int32]) -> Polygon:
-    """At least three points: a region one or two pixels large becomes the rectangle of its pixels."""
+def polygon_of(points: NDArray[np.int32]) -> Polygon:
+    """Points as pixel centres, at least three: what is one or two pixels large becomes the rectangle of its pixels."""
     if len(points) >= 3:  # noqa: PLR2004  (a triangle)
         return points.astype(np.float32) + np.float32(0.5)
     x0, y0 = points.min(axis=0)

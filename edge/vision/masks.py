@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.vision.geometry import Geometry
+from edge.vision.maps import polygon_of
 from edge.vision.prediction import Polygon
 
 Floats = NDArray[np.float32]
@@ -56,19 +57,10 @@ def outline(coefficients: Floats, prototypes: Floats, box: Floats, geometry: Geo
     largest = max(contours, key=cv2.contourArea)
     points = np.asarray(largest, np.int32)[:, 0, :]
     corner = np.array([left, top], np.float32)
-    return Outline(_closed(points) + corner, float(np.count_nonzero(mask)))
+    return Outline(polygon_of(points) + corner, float(np.count_nonzero(mask)))
 
 
 def _span(first: float, last: float, size: int) -> tuple[int, int]:
     """Cells that interpolation between ``first`` and ``last`` touches, at least one."""
     start = min(max(int(np.floor(first)), 0), size - 1)
     return start, max(min(int(np.floor(last)) + 2, size), start + 1)
-
-
-def _closed(points: NDArray[np.int32]) -> Polygon:
-    """Points as pixel centres; what is one or two pixels large becomes the rectangle of its pixels."""
-    if len(points) >= 3:  # noqa: PLR2004  (a triangle)
-        return points.astype(np.float32) + np.float32(0.5)
-    x0, y0 = points.min(axis=0)
-    x1, y1 = points.max(axis=0) + 1
-    return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float32)

@@ -107,6 +107,12 @@ class Thresholds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if not all(math.isfinite(v) for v in (self.anomaly or 0.0, self.anomaly_map or 0.0)):
             raise ValueError("thresholds must be finite numbers")
 
+    def check_labels(self, labels: tuple[str, ...]) -> None:
+        """Raises ValueError for a threshold of a label that is none of ``labels``."""
+        unknown = set(self.labels) - set(labels)
+        if unknown:
+            raise ValueError(f"[thresholds] names unknown labels: {', '.join(sorted(unknown))}")
+
 
 class Tiling(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Large pictures in pieces of ``width_px`` x ``height_px`` frame pixels, each brought to the model's input as a frame

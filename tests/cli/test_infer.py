@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -19,45 +16,20 @@ from edge.models import bundle
 from edge.models.bundle import About, Manifest
 from edge.vision.conventions import SegmentHead
 from edge.vision.spec import InputSpec, Thresholds
+from tests.commands import Ran, run
 from tests.models import graphs
 
 LAST_LINE = re.compile(r"[A-Z0-9]+(_[A-Z0-9]+)+: .+")
-
-
-@dataclass
-class Ran:
-    status: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        return json.loads(self.out)
-
-    @property
-    def last(self) -> str:
-        return self.err.strip().splitlines()[-1]
 
 
 @pytest.fixture(scope="session")
 def jidoka(tmp_path_factory):
     cache = tmp_path_factory.mktemp("cache")
 
-    def run(*args: object, cwd: Path | None = None) -> Ran:
-        program = "import sys; from edge.cli.main import main; sys.exit(main())"
-        done = subprocess.run(
-            [sys.executable, "-c", program, "infer", *map(str, args)],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            cwd=cwd,
-            env=os.environ | {"JIDOKA_CACHE_DIR": str(cache)},
-        )
-        assert "Traceback" not in done.stderr
-        return Ran(done.returncode, done.stdout, done.stderr)
+    def ask(*args: object, cwd: Path | None = None) -> Ran:
+        return run(cache, "infer", *args, cwd=cwd)
 
-    return run
+    return ask
 
 
 @pytest.fixture(scope="session")

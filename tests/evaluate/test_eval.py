@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +19,7 @@ from edge.series.conventions import SeriesClassHead
 from edge.series.spec import Channel, SeriesInput
 from edge.vision.conventions import ClassifyHead, End2EndHead, SegmentHead
 from edge.vision.spec import InputSpec, Thresholds
+from tests.commands import Ran, run
 from tests.evaluate.rendered import write_parts
 from tests.models import graphs
 from tests.series import models as series
@@ -32,39 +29,14 @@ SURFACE = ROOT / "sims" / "bundles" / "surface"
 BLUE, GREEN, RED = (200, 40, 40), (40, 200, 40), (40, 40, 200)
 
 
-@dataclass
-class Ran:
-    status: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        return json.loads(self.out)
-
-    @property
-    def last(self) -> str:
-        return self.err.strip().splitlines()[-1]
-
-
 @pytest.fixture(scope="session")
 def evaluate(tmp_path_factory):
     cache = tmp_path_factory.mktemp("cache")
 
-    def run(*args: object) -> Ran:
-        program = "import sys; from edge.cli.main import main; sys.exit(main())"
-        done = subprocess.run(
-            [sys.executable, "-c", program, "model", "eval", *map(str, args)],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            env=os.environ | {"JIDOKA_CACHE_DIR": str(cache)},
-        )
-        assert "Traceback" not in done.stderr
-        return Ran(done.returncode, done.stdout, done.stderr)
+    def ask(*args: object) -> Ran:
+        return run(cache, "model", "eval", *args)
 
-    return run
+    return ask
 
 
 def paint(path: Path, color: tuple[int, int, int], box: tuple[int, int, int, int] | None = None) -> None:

@@ -59,9 +59,7 @@ class SeriesManifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise ValueError(f"this head gives task {wanted!r}, [model] says {self.model.task!r}")
         if isinstance(self.output, SeriesClassHead) and not self.model.labels:
             raise ValueError("[model] names no labels; head 'class' needs them")
-        unknown = set(self.thresholds.labels) - set(self.model.labels)
-        if unknown:
-            raise ValueError(f"[thresholds] names unknown labels: {', '.join(sorted(unknown))}")
+        self.thresholds.check_labels(self.model.labels)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,18 +108,9 @@ def read(folder: Path) -> SeriesBundle:
     file = folder / bundle.MANIFEST_FILE
     manifest = parse(read_bounded(file, bundle.MAX_MANIFEST_BYTES), str(file))
     onnx = read_bounded(folder / bundle.MODEL_FILE, bundle.MAX_MODEL_BYTES)
-    digest = bundle.sha256_of(onnx)
-    for name, listed in manifest.files.items():
-        path = folder / name
-        if not path.resolve().is_relative_to(folder.resolve()):
-            why = f"[files] names {name!r}, which is outside the bundle"
-            raise ModelError("MODEL_MANIFEST_INVALID", f"{file} is not a valid manifest", why)
-        data_sha = digest if name == bundle.MODEL_FILE else bundle.sha256_of(read_bounded(path, bundle.MAX_FILE_BYTES))
-        if data_sha != listed:
-            what = f"{path} is not the file that {bundle.MANIFEST_FILE} lists"
-            raise ModelError("MODEL_CHECKSUM", what, "its sha256 differs", "copy the bundle again, or write it anew")
     beside = external.read_beside(onnx, folder / bundle.MODEL_FILE)
-    return SeriesBundle(manifest, onnx, external.identity(digest, beside), folder, beside)
+    bundle.listed_files(folder, manifest.files, onnx, beside)
+    return SeriesBundle(manifest, onnx, external.identity(bundle.sha256_of(onnx), beside), folder, beside)
 
 
 def write(folder: Path, manifest: SeriesManifest, onnx: bytes) -> SeriesBundle:

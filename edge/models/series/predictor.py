@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edge.domain import ModelRef
 from edge.errors import ModelError
 from edge.models.series.manifest import SeriesManifest
+from edge.models.timing import since_ms
 from edge.ports import Runner
 from edge.series import heads
 from edge.series.conventions import SeriesRawHead, SeriesReconstructionHead, SeriesScoreHead, SeriesValueHead
@@ -115,13 +116,13 @@ class SeriesPredictor:
         samples = np.asarray(image, np.float64).reshape(-1, len(spec.channels))
         samples = fill(samples, spec)
         check_whole(samples, spec)
-        return PreparedWindow(blobs(samples, spec, self._feeds), scaled(samples, spec), _since_ms(started_ns))
+        return PreparedWindow(blobs(samples, spec, self._feeds), scaled(samples, spec), since_ms(started_ns))
 
     def run(self, prepared: PreparedWindow) -> SeriesOutputs:
         """Run the model on one window. Raises ModelError MODEL_RUN_FAILED."""
         started_ns = time.perf_counter_ns()
         outputs = self._runner.run(prepared.inputs)
-        return SeriesOutputs(dict(zip(self._output_names, outputs, strict=True)), _since_ms(started_ns))
+        return SeriesOutputs(dict(zip(self._output_names, outputs, strict=True)), since_ms(started_ns))
 
     def postprocess(
         self, outputs: SeriesOutputs, prepared: PreparedWindow, mm_per_px: float | None = None
@@ -137,7 +138,7 @@ class SeriesPredictor:
             raise ModelError(
                 "MODEL_OUTPUT_UNFIT", "the model's output is not what its head needs", str(error)
             ) from error
-        return replace(found, timings=Timings(prepared.preprocess_ms, outputs.infer_ms, _since_ms(started_ns)))
+        return replace(found, timings=Timings(prepared.preprocess_ms, outputs.infer_ms, since_ms(started_ns)))
 
     def __call__(self, samples: NDArray[Any]) -> Prediction:
         """Samples ``(T, C)`` of one window in, prediction out."""
@@ -183,7 +184,3 @@ class SeriesPredictor:
 
 def _shape(output: Any) -> str:
     return "a sequence of maps" if isinstance(output, list) else str(list(np.asarray(output).shape))
-
-
-def _since_ms(started_ns: int) -> float:
-    return (time.perf_counter_ns() - started_ns) / 1e6

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.vision.conventions.yolo import SIDES, End2EndHead, YoloV5Head, YoloV8Head, YoloXHead
 from edge.vision.heads.base import Context, Floats, Head, Outputs, Shapes, activate, detections, floats, pick
@@ -21,6 +22,7 @@ from edge.vision.heads.boxes import (
 )
 from edge.vision.nms import suppress
 from edge.vision.prediction import Prediction
+from edge.vision.spec import Activation
 
 _PLAIN = ("cxcywh", "input", "none", False)
 
@@ -54,24 +56,15 @@ def decode_yolov8(head: YoloV8Head, outputs: Outputs, context: Context) -> Predi
 def decode_yolov5(head: YoloV5Head, outputs: Outputs, context: Context) -> Prediction:
     """``(1, N, 5 + C)``: objectness sends most rows away, then classes, boxes, suppression."""
     rows = floats(outputs, head.output)[0]
-    activated = head.activation == "none"
-    near = np.flatnonzero(strong(rows[:, 4], context.lowest, activated=activated))
-    rows = rows[near]
-    objectness = rows[:, 4] if activated else activate(rows[:, 4], "sigmoid", axis=0)
-    chosen = best_class(rows[:, 5:], context, head.activation, objectness)
-    xyxy = to_input(corners(rows[chosen.rows, :4], head.boxes), head.unit, context.geometry)
+    picked, chosen = _chosen(rows, head.activation, context)
+    xyxy = to_input(corners(rows[picked, :4], head.boxes), head.unit, context.geometry)
     return survivors(xyxy, chosen, context)[0]
 
 
 def decode_yolox(head: YoloXHead, outputs: Outputs, context: Context) -> Prediction:
     """``(1, N, 5 + C)``, cell after cell; only boxes of candidates are computed."""
     rows = floats(outputs, head.output)[0]
-    activated = head.activation == "none"
-    near = np.flatnonzero(strong(rows[:, 4], context.lowest, activated=activated))
-    strongest = rows[near]
-    objectness = strongest[:, 4] if activated else activate(strongest[:, 4], "sigmoid", axis=0)
-    chosen = best_class(strongest[:, 5:], context, head.activation, objectness)
-    picked = near[chosen.rows]
+    picked, chosen = _chosen(rows, head.activation, context)
     boxes = rows[picked, :4]
     if not head.decoded:
         grid = cells_of(head.strides, context.geometry)
@@ -82,6 +75,16 @@ def decode_yolox(head: YoloXHead, outputs: Outputs, context: Context) -> Predict
             size = np.exp(boxes[:, 2:]) * stride
         boxes = np.concatenate([(boxes[:, :2] + grid.xy[picked]) * stride, size], axis=1)
     return survivors(corners(boxes, "cxcywh"), chosen, context)[0]
+
+
+def _chosen(rows: Floats, activation: Activation, context: Context) -> tuple[NDArray[np.int64], Chosen]:
+    """Of rows ``(N, 5 + C)`` with objectness: indices of those above the threshold, and their classes."""
+    activated = activation == "none"
+    near = np.flatnonzero(strong(rows[:, 4], context.lowest, activated=activated))
+    strongest = rows[near]
+    objectness = strongest[:, 4] if activated else activate(strongest[:, 4], "sigmoid", axis=0)
+    chosen = best_class(strongest[:, 5:], context, activation, objectness)
+    return near[chosen.rows], chosen
 
 
 def decode_end2end(head: End2EndHead, outputs: Outputs, context: Context) -> Prediction:
