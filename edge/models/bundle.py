@@ -64,7 +64,7 @@ from edge.errors import ModelError
 from edge.models import external, stages
 from edge.models.files import read_bounded
 from edge.models.parsing import decode
-from edge.models.toml import dump_toml, lean, with_table
+from edge.models.toml import dump_toml, lean
 from edge.vision.conventions import HEAD_TASK, HeadSpec, files_of
 from edge.vision.spec import Calibration, InputSpec, Task, Thresholds, Tiling
 
@@ -269,28 +269,6 @@ def write(folder: Path, manifest: Manifest, onnx: Path | bytes, extra: dict[str,
     complete = msgspec.structs.replace(manifest, files=files)
     (folder / MANIFEST_FILE).write_text(dump_toml(lean(complete)), encoding="utf-8")
     return read(folder)
-
-
-def rewrite(folder: Path, manifest: Manifest) -> None:
-    """Put another ``[thresholds]`` and ``[calibration]`` into a bundle whose files stay as they are; whole or not at all.
-    What a person wrote, comments too, is kept where that gives the manifest wanted; else it is written anew.
-
-    Raises ModelError MODEL_MANIFEST_INVALID, and OSError where the folder cannot be written to.
-    """
-    text = (folder / MANIFEST_FILE).read_text(encoding="utf-8")
-    limits, found = manifest.thresholds, manifest.calibration
-    text = with_table(text, "thresholds", {"anomaly": limits.anomaly, "anomaly_map": limits.anomaly_map})
-    text = with_table(text, "calibration", {} if found is None else msgspec.structs.asdict(found))
-    try:
-        kept = parse(text.encode()) == manifest
-    except ModelError:
-        kept = False
-    if not kept:
-        text = dump_toml(lean(manifest))
-        parse(text.encode())
-    part = folder / f".{MANIFEST_FILE}.part"
-    part.write_text(text, encoding="utf-8")
-    part.replace(folder / MANIFEST_FILE)
 
 
 def _inside(folder: Path, name: str) -> Path:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from edge.errors import InputError, ModelError
-from edge.models.bundle import Manifest
+from edge.models.bundle import MANIFEST_FILE, Manifest, parse
 from edge.models.calibrate import Line, line_of
 from edge.models.predictor import Predictor
+from edge.models.toml import dump_toml, lean, with_table
 from edge.ports import Image
 from edge.vision.spec import Calibration
 
@@ -86,3 +88,25 @@ def calibrated(manifest: Manifest, seen: Sequence[Seen], false_alarms: float) ->
     )
     highest = tuple(sorted(once, key=lambda one: -one.score)[:3])
     return Calibrated(replace(manifest, thresholds=thresholds, calibration=calibration), line, map_line, highest)
+
+
+def rewrite(folder: Path, manifest: Manifest) -> None:
+    """Put another ``[thresholds]`` and ``[calibration]`` into a bundle whose files stay as they are; whole or not at all.
+    What a person wrote, comments too, is kept where that gives the manifest wanted; else it is written anew.
+
+    Raises ModelError MODEL_MANIFEST_INVALID, and OSError where the folder cannot be written to.
+    """
+    text = (folder / MANIFEST_FILE).read_text(encoding="utf-8")
+    limits, found = manifest.thresholds, manifest.calibration
+    text = with_table(text, "thresholds", {"anomaly": limits.anomaly, "anomaly_map": limits.anomaly_map})
+    text = with_table(text, "calibration", {} if found is None else asdict(found))
+    try:
+        kept = parse(text.encode()) == manifest
+    except ModelError:
+        kept = False
+    if not kept:
+        text = dump_toml(lean(manifest))
+        parse(text.encode())
+    part = folder / f".{MANIFEST_FILE}.part"
+    part.write_text(text, encoding="utf-8")
+    part.replace(folder / MANIFEST_FILE)

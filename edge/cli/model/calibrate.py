@@ -30,8 +30,8 @@ def calibrate(
     Use pictures the model was not made from, as the machine will take them: other light or another camera is another
     threshold. With fewer pictures than 1/rate the tail is extrapolated, and the command says so.
     """
-    from edge.models.bundle import read, rewrite
-    from edge.models.calibration import calibrated, check_task
+    from edge.models.bundle import read
+    from edge.models.calibration import calibrated, check_task, rewrite
     from edge.models.loading import load
 
     found = read(bundle)
