@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge.config import Loaded
 from edge.core.agent import AgentCore
@@ -36,8 +36,10 @@ from edge.shell.journal import Journal
 from edge.shell.keeper import Keeper
 from edge.shell.logs import Logger
 from edge.shell.mailbox import Mailbox
-from edge.shell.sensing import SensorFeed, make_feed
 from edge.shell.status import status_of
+
+if TYPE_CHECKING:
+    from edge.shell.sensing import SensorFeed
 
 MB = 1024 * 1024
 LOOP_MOST_S = 0.5
@@ -219,6 +221,8 @@ class Agent:
         )
         captures: dict[str, CaptureThread | SensorFeed] = {n: self._capture(n, infer) for n in config.sources}
         for name, predictor in models.sensors.items():
+            from edge.shell.sensing import make_feed  # most agents have cameras only
+
             captures[name] = make_feed(loaded, name, predictor, infer, self.post, self._on_crash)
         devices = {name: self._device(name) for name in config.devices}
         keeper = Keeper(self.journal, link, self.post, self._utc_ms_now, self._on_crash)

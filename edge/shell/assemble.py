@@ -30,9 +30,7 @@ from edge.errors import ConfigError, JidokaError
 from edge.models.admit import limits_of
 from edge.models.loading import load as load_model
 from edge.models.predictor import Predictor
-from edge.models.series.loading import load_series
 from edge.models.series.manifest import takes_series
-from edge.models.series.predictor import SeriesPredictor
 from edge.models.stages import CODES, is_codes, place_of
 from edge.ports import CAMERA_PATHS
 from edge.registry import DRIVERS
@@ -43,12 +41,13 @@ from edge.shell.infer import Route
 from edge.vision.findings import Zone, to_inference
 
 if TYPE_CHECKING:
+    from edge.models.series.predictor import SeriesPredictor
     from edge.shell.endpoint import Endpoint
+
+    AnyPredictor = Predictor | SeriesPredictor
 
 SAME_RATE = 0.02
 """A sensor may be read at a rate so much (a share of one) off the model's."""
-
-AnyPredictor = Predictor | SeriesPredictor
 
 
 class Models(Struct, frozen=True):
@@ -110,14 +109,17 @@ def load_models(loaded: Loaded, early: EarlyModel | None = None) -> Models:
 
 def _predictor(loaded: Loaded, model: ModelConfig) -> AnyPredictor:
     path, limits = place_of(model.path, loaded.path(model.path)), limits_of(model, loaded.config.guard)
-    load = load_series if takes_series(path) else load_model
-    return load(path, min_score=model.min_score, limits=limits)
+    if takes_series(path):
+        from edge.models.series.loading import load_series  # most agents have cameras only
+
+        return load_series(path, min_score=model.min_score, limits=limits)
+    return load_model(path, min_score=model.min_score, limits=limits)
 
 
 def _check_pictures(loaded: Loaded, by_recipe: dict[str, AnyPredictor]) -> None:
     """A camera's frames are no windows. Raises ConfigError MODEL_TAKES_SERIES."""
     for name, predictor in by_recipe.items():
-        if loaded.config.sources and isinstance(predictor, SeriesPredictor):
+        if loaded.config.sources and not isinstance(predictor, Predictor):
             where = loaded.locator.where(("model", "path") if name == "default" else ("recipes", name, "model", "path"))
             hint = "name it in [sensors.NAME.model]"
             raise ConfigError("MODEL_TAKES_SERIES", f"{where}: it takes windows of samples, no pictures", "", hint)
@@ -125,7 +127,7 @@ def _check_pictures(loaded: Loaded, by_recipe: dict[str, AnyPredictor]) -> None:
 
 def _series(loaded: Loaded, name: str, predictor: AnyPredictor, where: tuple[str, ...]) -> SeriesPredictor:
     """Raises ConfigError MODEL_TAKES_PICTURES, SENSOR_RATE."""
-    if not isinstance(predictor, SeriesPredictor):
+    if isinstance(predictor, Predictor):
         place = loaded.locator.where((*where, "path"))
         hint = f"name a series model in [sensors.{name}.model]"
         raise ConfigError("MODEL_TAKES_PICTURES", f"{place}: sensor {name!r} gives windows of samples", "", hint)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from edge.errors import RemoteError
 from edge.events import (
@@ -38,8 +38,10 @@ from edge.shell.framestore import FrameStore
 from edge.shell.infer import Infer
 from edge.shell.keeper import Keeper
 from edge.shell.logs import Logger
-from edge.shell.sensing import SensorFeed
 from edge.topics import MAX_RECORD_BYTES, TopicKind, encode
+
+if TYPE_CHECKING:
+    from edge.shell.sensing import SensorFeed
 
 
 @dataclass(frozen=True, slots=True)

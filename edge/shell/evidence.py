@@ -22,7 +22,6 @@ from edge.errors import StoreError
 from edge.events import AgentEvent, EvidenceStored, KeepEvidence
 from edge.messages import Evidence
 from edge.ports import Image
-from edge.series.draw import plot
 from edge.shell.framestore import FrameStore, Shot
 from edge.shell.worker import OnCrash, Worker
 from edge.topics import MAX_RECORD_BYTES
@@ -140,6 +139,8 @@ class EvidenceThread(Worker):
         result, ref = effect.result, effect.ref
         image, drawn = shot.frame.image, False
         if image.dtype != np.uint8:  # a sensor's window
+            from edge.series.draw import plot
+
             image = plot(image)
         if self._overlay and shot.prediction is not None:
             verdict = Verdict(result.decision, result.reasons) if result is not None else None
