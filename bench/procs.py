@@ -98,7 +98,12 @@ def daemon(settings: Path, cache: Path) -> Process:
     (folder / "jidoka_bench_probe.py").write_text(PROBE)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: jidoka-bench-probe\nVersion: 0\n")
     (about / "entry_points.txt").write_text(ENTRY)
-    env = os.environ | {"PYTHONPATH": str(folder), "JIDOKA_CACHE_DIR": str(cache)}
+    return Process([JIDOKA, "run", settings], environment(cache) | {"PYTHONPATH": str(folder)})
+
+
+def environment(cache: Path) -> dict[str, str]:
+    """What a user's process meets, with the guard's results in ``cache``."""
+    env = os.environ | {"JIDOKA_CACHE_DIR": str(cache)}
     # An installed package has its byte code beside it; a checkout must be allowed to write it once.
     env.pop("PYTHONDONTWRITEBYTECODE", None)
-    return Process([JIDOKA, "run", settings], env)
+    return env

@@ -1,6 +1,6 @@
 """All figures of the agent, one after the other, as one table.
 
-Usage: python bench/run.py [--json] [--only pipeline paced cost startup roundtrip heads]
+Usage: python bench/run.py [--json] [--only pipeline paced cost startup loading roundtrip heads]
 
 Status 1 when a limit is missed. A machine that does other work at the same time misses more of them: run it alone.
 """
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NAMES = ("pipeline", "paced", "cost", "startup", "roundtrip", "heads")
+NAMES = ("pipeline", "paced", "cost", "startup", "loading", "roundtrip", "heads")
 
 
 def rows_of(name: str) -> list[dict[str, object]]:
