@@ -88,7 +88,8 @@ class Inference(Struct, frozen=True, omit_defaults=True):
 
 class Reason(Struct, frozen=True, omit_defaults=True):
     """Why a verdict is what it is: the rule, the label it looked at, what was seen and the limit. Of what was read, the
-    ``text``, and the text that was ``wanted``, at most 120 characters each.
+    ``text``, and the text that was ``wanted``, at most 120 characters each. Where one of several cameras is why there is no
+    verdict, ``label`` is its name.
     """
 
     rule: str
@@ -97,6 +98,17 @@ class Reason(Struct, frozen=True, omit_defaults=True):
     limit: float = 0.0
     text: str = ""
     wanted: str = ""
+
+
+class View(Struct, frozen=True, omit_defaults=True):
+    """What one of several cameras gave to a part's verdict: so many ``frames``, the last of them ``frame_no``, and in all of
+    them so many ``findings``. No frames: nothing came of it in time.
+    """
+
+    source: str
+    frames: int = 0
+    frame_no: int = 0
+    findings: int = 0
 
 
 class Verdict(Struct, frozen=True):

@@ -20,7 +20,7 @@ from typing import Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from edge.domain import Decision, Finding, Kind, ModelRef, Reason
+from edge.domain import Decision, Finding, Kind, ModelRef, Reason, View
 from edge.errors import RemoteError
 
 VERSION = 1
@@ -44,7 +44,9 @@ class Result(Struct, frozen=True, tag_field="t", tag="result", omit_defaults=Tru
 
     ``part_no`` is the PLC's own number (u16), absent without a PLC; ``part_id`` counts this boot's parts from 1.
     ``values``: named numbers the model gave, at most 64; with a sensor ``source`` and ``recipe`` are its name, ``frame_no``
-    counts its windows and ``utc_ms`` is that of a window's last sample.
+    counts its windows and ``utc_ms`` is that of a window's last sample. ``views``: where several cameras look at a part, each
+    of them, also those that gave nothing; ``source``, ``frame_no`` and ``findings`` are then of the one that the verdict
+    speaks of.
     """
 
     decision: Decision
@@ -63,6 +65,7 @@ class Result(Struct, frozen=True, tag_field="t", tag="result", omit_defaults=Tru
     latency_ms: Latency = Latency()
     clock_trusted: bool = True
     values: dict[str, float] = {}
+    views: tuple[View, ...] = ()
 
 
 Level = Literal["info", "warning", "alarm"]

@@ -101,7 +101,11 @@ def _record(record: Record) -> str:
             reasons = ", ".join(_reason(one.rule, one.label, one.seen) for one in record.reasons[:MAX_SHOWN])
             speed = f"{record.latency_ms.total:.0f} ms" if record.latency_ms.total else ""
             found = f"{len(record.findings)} found" if record.findings else ""
-            return _joined(f"{record.decision:<6} {part} {record.source}/{record.frame_no}", reasons, found, speed)
+            spoke = sum(1 for view in record.views if view.frames)
+            views = f"{spoke} of {len(record.views)} views" if record.views else ""
+            return _joined(
+                f"{record.decision:<6} {part} {record.source}/{record.frame_no}", reasons, found, views, speed
+            )
         case Event():
             return _joined(f"{record.level} {record.code}", record.text, _pairs(record.data))
         case Gap():

@@ -153,7 +153,7 @@ class AgentCore:
                 return parts.inferred(self.settings, event, now_ns)
             case CaptureFailed():
                 self.scribe.count("capture_failed")
-                return parts.give_up(self.settings, event.part_id, event.code.lower(), now_ns)
+                return parts.give_up(self.settings, event.part_id, event.code.lower(), now_ns, event.source)
             case InferFailed():
                 return self._infer_failed(event, now_ns)
             case Applied():
@@ -184,7 +184,7 @@ class AgentCore:
                 assert_never(event)
 
     def _infer_failed(self, event: InferFailed, now_ns: int) -> list[AgentEffect]:
-        failed = self._parts.give_up(self.settings, event.part_id, event.code.lower(), now_ns)
+        failed = self._parts.give_up(self.settings, event.part_id, event.code.lower(), now_ns, event.source)
         self.scribe.count("infer_failed")
         return failed if event.code == "FRAME_DROPPED" else [*failed, Log("error", event.code, event.what)]
 

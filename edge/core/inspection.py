@@ -22,7 +22,7 @@ from edge.core.health import HealthBook
 from edge.core.policy import Moment, Policy, StopRule, judged
 from edge.core.scribe import Scribe
 from edge.core.settings import MS, Settings
-from edge.domain import Finding, FrameRef, Inference, Reason, Verdict
+from edge.domain import Finding, FrameRef, Inference, Reason, Verdict, View
 from edge.events import AgentEffect, Append, Capture, Inferred, Release
 from edge.messages import Latency, Result
 
@@ -53,6 +53,19 @@ class Part(Struct):
     def seen_by(self, source: str) -> int:
         """How many of its frames are from there."""
         return sum(ref.source == source for ref in self.refs)
+
+    def looks(self) -> tuple[View, ...]:
+        """What each of several cameras has given so far; nothing where there is one camera only."""
+        return tuple(self._look(source) for source in self.sources) if self.views else ()
+
+    def silent(self) -> list[str]:
+        """Cameras of which nothing has come yet."""
+        return [source for source in self.sources if not self.seen_by(source)]
+
+    def _look(self, source: str) -> View:
+        theirs = [(ref, one) for ref, one in zip(self.refs, self.inferences, strict=True) if ref.source == source]
+        findings = sum(len(one.findings) + one.dropped for _, one in theirs)
+        return View(source, len(theirs), theirs[-1][0].frame_no if theirs else 0, findings)
 
 
 class Parts:
@@ -119,7 +132,7 @@ class Parts:
         self._frame_no[source] = event.ref.frame_no
         if seen == event.ref.frame_no:
             frozen = self._health.down(f"{source}.frames", "CAMERA_FROZEN", "the same frame came twice", now_ns)
-            return [Release(event.ref), *frozen, *self.give_up(settings, part.part_id, "camera_frozen", now_ns)]
+            return [Release(event.ref), *frozen, *self.give_up(settings, part.part_id, "camera_frozen", now_ns, source)]
         effects = self._health.up(f"{source}.frames", now_ns)
         if (
             not part.seen_by(source)
@@ -127,7 +140,11 @@ class Parts:
             and event.ref.captured_ns > part.triggered_ns + settings.plc.capture_within_ns
         ):
             self._scribe.count("captured_late")
-            return [*effects, Release(event.ref), *self.give_up(settings, part.part_id, "captured_late", now_ns)]
+            return [
+                *effects,
+                Release(event.ref),
+                *self.give_up(settings, part.part_id, "captured_late", now_ns, source),
+            ]
         part.inferences.append(event.inference)
         part.refs.append(event.ref)
         policy = self._policy(part.recipe)
@@ -140,13 +157,17 @@ class Parts:
         acts = self._act(part, verdict, now_ns)
         return [*acts, *effects, *self._report(settings, part, verdict, event, now_ns)]
 
-    def give_up(self, settings: Settings, part_id: int | None, rule: str, now_ns: int) -> list[AgentEffect]:
-        """No verdict for this part, and why. What its no_verdict rule does is the line's business."""
+    def give_up(
+        self, settings: Settings, part_id: int | None, rule: str, now_ns: int, source: str = ""
+    ) -> list[AgentEffect]:
+        """No verdict for this part, and why; ``source`` is the camera that is to blame, where one is. What its no_verdict rule
+        does is the line's business.
+        """
         part = self._parts.pop(part_id, None) if part_id is not None else None
         if part is None:
             return []
         self._scribe.count("none")
-        verdict = Verdict("none", (Reason(rule),))
+        verdict = Verdict("none", (Reason(rule, source if part.views else ""),))  # of a single camera everybody knows
         effects = self._act(part, verdict, now_ns)
         effects += [Release(ref) for ref in part.refs]
         result = self._result(settings, part, verdict, Latency(total=_ms(now_ns - part.triggered_ns)), now_ns)
@@ -154,8 +175,12 @@ class Parts:
 
     def tick(self, settings: Settings, now_ns: int) -> list[AgentEffect]:
         """Parts whose deadline has come have no verdict."""
-        late = [part.part_id for part in self._parts.values() if part.deadline_ns <= now_ns]
-        return [effect for part_id in late for effect in self.give_up(settings, part_id, "deadline", now_ns)]
+        late = [part for part in self._parts.values() if part.deadline_ns <= now_ns]
+        return [
+            effect
+            for part in late
+            for effect in self.give_up(settings, part.part_id, "deadline", now_ns, ", ".join(part.silent()))
+        ]
 
     def deadline_ns(self) -> int | None:
         return min((part.deadline_ns for part in self._parts.values()), default=None)
@@ -218,6 +243,7 @@ class Parts:
             latency,
             self._scribe.clock_trusted,
             part.inferences[shown].values if part.inferences else {},
+            part.looks(),
         )
         short = reported(findings)
         return result if short is findings else replace(result, findings=short)

@@ -8,8 +8,8 @@ import pytest
 
 from edge.core.policy import LabelRule, ThresholdOptions
 from edge.core.settings import MS, PlcSettings, SourceSettings
-from edge.domain import AnomalyScore, Finding, FrameRef, Inference
-from edge.events import Append, Apply, Capture, CaptureFailed, Inferred, KeepEvidence, Release
+from edge.domain import AnomalyScore, Finding, FrameRef, Inference, Reason
+from edge.events import Append, Apply, Capture, CaptureFailed, Inferred, KeepEvidence, Release, Tick
 from edge.messages import Result
 from tests.core.bench import Bench, settings
 
@@ -53,6 +53,11 @@ def test_one_bad_view_fails_the_part_whatever_the_order(order):
     assert not any(isinstance(e, Apply) for effects in got[:2] for e in effects)
     (result,) = results(got[2])
     assert result.decision == "fail"
+    assert {view.source: (view.frames, view.frame_no, view.findings) for view in result.views} == {
+        "top": (1, 1, 0),
+        "left": (1, 1, 1),
+        "right": (1, 1, 0),
+    }
     # The picture kept is the one that shows it, and every frame is let go or kept once.
     assert result.source == "left" and [f.score for f in result.findings] == [0.9]
     gone = [e.ref.source for e in got[2] if isinstance(e, Release)]
@@ -90,9 +95,20 @@ def test_a_view_that_fails_leaves_no_verdict():
     part = began(rig)
     see(rig, part, "top", 1)
     effects = rig.feed(CaptureFailed("left", part, "CAMERA_GONE", "gone"))
-    assert [r.decision for r in results(effects)] == ["none"]
+    (result,) = results(effects)
+    assert (result.decision, result.reasons) == ("none", (Reason("camera_gone", "left"),))
+    assert [view.source for view in result.views if view.frames] == ["top"]
     assert [e.ref.source for e in effects if isinstance(e, Release)] == ["top"]
     assert see(rig, part, "right", 1)[0] == Release(FrameRef("right", 1, rig.now_ns - MS))
+
+
+def test_at_the_deadline_those_that_kept_silent_are_named():
+    rig = bench()
+    part = began(rig)
+    see(rig, part, "left", 1)
+    result = results(rig.feed(Tick(), after_ms=1_000))[-1]
+    assert result.reasons == (Reason("deadline", "top, right"),)
+    assert [view.frames for view in result.views] == [0, 1, 0]
 
 
 def test_each_camera_may_be_frozen_or_late_by_itself():
