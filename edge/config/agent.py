@@ -45,10 +45,14 @@ class SourceConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """A bundle or bare ``.onnx``, and how many threads run it on one shared session."""
+    """A bundle or bare ``.onnx``, and how many threads run it on one shared session. ``auto`` is what `jidoka model bench`
+    found best on this machine, and where that was not asked or holds no more, one thread of the original. ``variant`` is
+    ``auto``, ``original`` or the name of one of the bundle's.
+    """
 
     path: str
-    workers: Annotated[int, Meta(ge=1, le=64)] = 1
+    workers: Annotated[int, Meta(ge=1, le=64)] | Literal["auto"] = "auto"
+    variant: Annotated[str, Meta(min_length=1, max_length=32)] = "auto"
     min_score: Share | None = None
     max_memory_mb: Annotated[int, Meta(ge=64, le=65536)] = 4096
 

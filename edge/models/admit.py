@@ -13,21 +13,27 @@ from edge.config.agent import GuardConfig, ModelConfig
 from edge.errors import ModelError
 from edge.models import bundle, contract, guard
 from edge.models.graph.limits import GraphPolicy
-from edge.models.runner import OnnxRunner
+from edge.models.tuning.plan import Plan, Wish, plan_of
+from edge.models.tuning.runners import AnyRunner, runner_of
+from edge.models.variants.reading import with_variant
 from edge.vision.conventions import outputs_named
 
 MB = 1024 * 1024
+_USUAL = Plan()
 _UNLISTED = "the bundle lists no [files], so nothing says whether they are the ones it was made of"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Admitted:
-    """A model that passed the guard, in its session. ``assumed``: what a bare file did not tell."""
+    """A model that passed the guard, in its session. ``assumed``: what a bare file did not tell. ``plan``: how it is to
+    be run, and which variant ``bundle`` is.
+    """
 
     bundle: bundle.Bundle
     signature: guard.Signature
-    runner: OnnxRunner
+    runner: AnyRunner
     assumed: tuple[str, ...] = ()
+    plan: Plan = _USUAL
 
 
 def admit(
@@ -35,13 +41,18 @@ def admit(
     *,
     cache: Path | None = None,
     limits: guard.GuardLimits | None = None,
+    wish: Wish | None = None,
 ) -> Admitted:
     """Try a model in a child process, unless its result is known, hold it against its manifest, and make its session.
 
-    Raises ModelError; see :mod:`edge.models.guard` and ``inspect``.
+    ``wish``: which variant, and what of a profile of this machine; left out, it is the original run the usual way.
+    Raises ModelError; see :mod:`edge.models.guard`, ``inspect`` and ``variants.reading``.
     """
+    plan = Plan() if wish is None else plan_of(what, wish, cache)
     if isinstance(what, bundle.BareFile):
-        return _bare(what, cache, limits)
+        return _bare(what, cache, limits, plan)
+    if plan.variant:
+        what = with_variant(what, plan.variant)
     spec = what.manifest.input
     signature = guard.examine(
         what.onnx,
@@ -56,7 +67,7 @@ def admit(
     for output in sorted(outputs_named(what.manifest.output) - {*names}):
         raise ModelError("MODEL_OUTPUT_UNFIT", f"the model has no output {output!r}", f"it has {', '.join(names)}")
     unlisted = () if what.manifest.files else (_UNLISTED,)
-    return Admitted(what, signature, OnnxRunner(what.onnx, what.external), unlisted)
+    return Admitted(what, signature, runner_of(what.onnx, what.external, plan.way, names), unlisted, plan)
 
 
 def limits_of(model: ModelConfig, settings: GuardConfig) -> guard.GuardLimits:
@@ -70,9 +81,14 @@ def limits_of(model: ModelConfig, settings: GuardConfig) -> guard.GuardLimits:
     return guard.GuardLimits(model.max_memory_mb * MB, settings.cpu_s, policy=policy, liveness=settings.liveness)
 
 
-def _bare(file: bundle.BareFile, cache: Path | None, limits: guard.GuardLimits | None) -> Admitted:
+def wish_of(model: ModelConfig) -> Wish:
+    """What a settings file says of how a model is run."""
+    return Wish(model.variant, 0 if model.workers == "auto" else model.workers)
+
+
+def _bare(file: bundle.BareFile, cache: Path | None, limits: guard.GuardLimits | None, plan: Plan) -> Admitted:
     passed = guard.examine(file.onnx, file.sha256, external=file.external, cache=cache, limits=limits)
-    runner = OnnxRunner(file.onnx, file.external)
+    runner = runner_of(file.onnx, file.external, plan.way, [o.name for o in passed.outputs])
     # Only bare files need the rules, and these know pictures: not imported before the session is made.
     from edge.models.inspect.bare import examine
 
@@ -87,4 +103,4 @@ def _bare(file: bundle.BareFile, cache: Path | None, limits: guard.GuardLimits |
             "put it in a bundle whose model.toml says so: `jidoka model pack` makes a first one",
         )
     made = bundle.Bundle(manifest, file.onnx, file.sha256, external=file.external)
-    return Admitted(made, found.facts.signature, runner, found.proposal.assumed)
+    return Admitted(made, found.facts.signature, runner, found.proposal.assumed, plan)

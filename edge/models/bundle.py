@@ -36,6 +36,8 @@
 
     [[stage]]                         # optional: further models on what this one found, see edge.models.stages
 
+    [[variant]]                       # faster forms of the model; written by `jidoka model quantize`
+
     [metrics]                         # optional numbers for people
     recall = 0.991
 
@@ -65,6 +67,7 @@ from edge.models import external, stages
 from edge.models.files import read_bounded
 from edge.models.parsing import decode
 from edge.models.toml import dump_toml, lean
+from edge.models.variants.table import Variant, check_names
 from edge.vision.conventions import HEAD_TASK, HeadSpec, files_of
 from edge.vision.spec import Calibration, InputSpec, Task, Thresholds, Tiling
 
@@ -124,6 +127,7 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tiling: Tiling | None = None
     calibration: Calibration | None = None
     stage: stages.Stages = ()
+    variant: Annotated[tuple[Variant, ...], Meta(max_length=16)] = ()
     metrics: dict[str, float] = {}
     golden: tuple[Golden, ...] = ()
     files: Annotated[dict[str, Sha256], Meta(max_length=MAX_FILES)] = {}
@@ -135,6 +139,7 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if not self.model.labels and self.model.task in LABELLED:
             raise ValueError(f"[model] names no labels; task {self.model.task!r} needs them")
         stages.check(self.model.labels, self.stage)
+        check_names(self.variant)
         if self.tiling is not None and self.model.task not in TILED:
             raise ValueError(f"[tiling] is not for task {self.model.task!r}")
         self.thresholds.check_labels(self.model.labels)
@@ -153,6 +158,8 @@ class Bundle:
     """What the head needs besides the model."""
     external: dict[str, bytes] = field(default_factory=dict)
     """Weights that lie in files beside the model, by location."""
+    variant: str = ""
+    """Which of the manifest's variants ``onnx`` is, see :mod:`edge.models.variants.reading`; '' is the model itself."""
 
     @property
     def ref(self) -> ModelRef:

@@ -19,6 +19,7 @@ from edge.models.predictor import Predictor
 from edge.models.series.manifest import takes_series
 from edge.models.stages import BUILTIN, is_codes
 from edge.models.tiled import TiledPredictor
+from edge.models.tuning.plan import Plan, Wish
 from edge.vision import heads
 
 
@@ -28,18 +29,22 @@ def load(
     min_score: float | None = None,
     cache: Path | None = None,
     limits: GuardLimits | None = None,
+    wish: Wish | None = None,
 ) -> Predictor:
     """Load a model, guarded: nothing of it is run here that did not pass a trial in a child process.
 
     ``model`` is a bundle folder, an ``.onnx`` file or a built-in (``codes``, see :mod:`edge.models.codes`).
-    ``min_score`` overrides the bundle's thresholds. ``cache`` is where trial results are kept. Raises ModelError; see
+    ``min_score`` overrides the bundle's thresholds. ``cache`` is where trial results are kept. ``wish``: which of the
+    bundle's variants, and how to run it; left out, the original the usual way. Raises ModelError; see
     :mod:`edge.models.bundle`, ``guard`` and ``inspect``.
     """
-    predictor = _load(model, 0, cache=cache, limits=limits)
-    return predictor if min_score is None else predictor.with_min_score(min_score)
+    predictor = _load(model, 0, cache=cache, limits=limits, wish=wish)
+    return _at(predictor, min_score, predictor.plan)
 
 
-def _load(model: str | Path, depth: int, *, cache: Path | None, limits: GuardLimits | None) -> Predictor:
+def _load(
+    model: str | Path, depth: int, *, cache: Path | None, limits: GuardLimits | None, wish: Wish | None = None
+) -> Predictor:
     if is_codes(str(model)) and not (Path(model) / MANIFEST_FILE).exists():
         from edge.models.codes import load_codes
 
@@ -47,7 +52,7 @@ def _load(model: str | Path, depth: int, *, cache: Path | None, limits: GuardLim
     if takes_series(Path(model)):
         hint = "it is for `jidoka infer` on tables, and for [sensors]"
         raise ModelError("MODEL_TAKES_SERIES", f"{model} takes windows of samples, no pictures", "", hint)
-    admitted = admit(read_any(Path(model)), cache=cache, limits=limits)
+    admitted = admit(read_any(Path(model)), cache=cache, limits=limits, wish=wish)
     return predictor_of(admitted, cache=cache, limits=limits, depth=depth)
 
 
@@ -87,7 +92,14 @@ def predictor_of(
     if manifest.tiling is not None:
         predictor = TiledPredictor(predictor)
     predictor = cascade.build(predictor, found, partial(_load, cache=cache, limits=limits), depth)
-    return predictor if min_score is None else predictor.with_min_score(min_score)
+    return _at(predictor, min_score, admitted.plan)
+
+
+def _at(predictor: Predictor, min_score: float | None, plan: Plan) -> Predictor:
+    if min_score is not None:
+        predictor = predictor.with_min_score(min_score)
+    predictor.plan = plan
+    return predictor
 
 
 def _data_of(found: Bundle) -> dict[str, NDArray[Any]]:

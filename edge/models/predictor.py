@@ -28,6 +28,7 @@ from edge.domain import ModelRef
 from edge.models.bundle import Manifest
 from edge.models.result import Result, result_of
 from edge.models.timing import since_ms
+from edge.models.tuning.plan import Plan
 from edge.ports import Image, Runner
 from edge.vision import heads
 from edge.vision.conventions import HeadSpec
@@ -69,6 +70,9 @@ class Predictor:
     ``assumed`` says what :mod:`edge.models.inspect` had to assume of a bare file. ``head`` is the manifest's with what it
     names filled in (a dictionary).
     """
+
+    plan: Plan = Plan()
+    """How it was planned to be run here; whoever starts threads takes their number from it."""
 
     def __init__(
         self,
@@ -147,12 +151,24 @@ class Predictor:
         assert workspace is not None, "a prepared frame runs once"
         prepared.workspace = None
         started_ns = time.perf_counter_ns()
-        inputs = {one.name: one.value(prepared.geometry) for one in self._extra}
-        outputs = self._runner.run({self._input_name: workspace.blob, **inputs})
+        outputs = self._runner.run(self._inputs(prepared, workspace))
         infer_ms = since_ms(started_ns)
         blob = workspace.blob.copy() if self._needs_input else None  # the workspace is the next frame's
         self._spare.append(workspace)
         return RawOutputs(dict(zip(self._output_names, outputs, strict=True)), infer_ms, blob)
+
+    def feeds(self, image: Image) -> dict[str, NDArray[Any]]:
+        """What the runtime is given for a frame, by input name; yours to keep. Raises ImageError IMAGE_UNFIT."""
+        prepared = self.preprocess(image)
+        workspace = prepared.workspace
+        assert workspace is not None, "it has just been prepared"
+        found = {name: np.array(value) for name, value in self._inputs(prepared, workspace).items()}
+        self._spare.append(workspace)
+        return found
+
+    def _inputs(self, prepared: Prepared, workspace: Workspace) -> dict[str, NDArray[Any]]:
+        extra = {one.name: one.value(prepared.geometry) for one in self._extra}
+        return {self._input_name: workspace.blob, **extra}
 
     def postprocess(self, outputs: RawOutputs, prepared: Prepared, mm_per_px: float | None = None) -> Prediction:
         """What the numbers mean, in frame pixels. Raises ModelError MODEL_OUTPUT_UNFIT."""

@@ -27,7 +27,7 @@ from edge.core.settings import (
     StopSettings,
 )
 from edge.errors import ConfigError, JidokaError
-from edge.models.admit import limits_of
+from edge.models.admit import limits_of, wish_of
 from edge.models.loading import load as load_model
 from edge.models.predictor import Predictor
 from edge.models.series.manifest import takes_series
@@ -72,7 +72,7 @@ def load_models(loaded: Loaded, early: EarlyModel | None = None) -> Models:
 
     def engine(model: ModelConfig, where: tuple[str, ...]) -> str:
         name = CODES if is_codes(model.path) else f"{Path(model.path).stem or 'model'}"
-        key = f"{model.path}|{model.min_score}"
+        key = f"{model.path}|{model.min_score}|{model.variant}"
         if key not in predictors:
             try:
                 is_early = early is not None and model is early.model
@@ -83,7 +83,7 @@ def load_models(loaded: Loaded, early: EarlyModel | None = None) -> Models:
             taken = {one.name for one in engines.values()}
             name = name if name not in taken else f"{name}{len(engines)}"
             warming = early.warmed if early is not None and model is early.model else None
-            engines[key] = Engine(name, predictors[key], model.workers, warming)
+            engines[key] = Engine(name, predictors[key], _workers(model, predictors[key]), warming)
         return key
 
     zones = tuple(Zone(name, corners) for name, corners in config.zones.items())
@@ -113,7 +113,20 @@ def _predictor(loaded: Loaded, model: ModelConfig) -> AnyPredictor:
         from edge.models.series.loading import load_series  # most agents have cameras only
 
         return load_series(path, min_score=model.min_score, limits=limits)
-    return load_model(path, min_score=model.min_score, limits=limits)
+    return load_model(path, min_score=model.min_score, limits=limits, wish=wish_of(model))
+
+
+def _workers(model: ModelConfig, predictor: AnyPredictor) -> int:
+    """As the settings say, else as planned."""
+    if model.workers != "auto":
+        return model.workers
+    return predictor.plan.way.workers if isinstance(predictor, Predictor) else 1
+
+
+def notes_of(models: Models) -> list[str]:
+    """Sentences about models that are not run as was planned for them."""
+    found = {name: one.plan.notes for name, one in models.predictors.items() if isinstance(one, Predictor)}
+    return [f"model {name}: {note}" for name, notes in found.items() for note in notes]
 
 
 def _check_pictures(loaded: Loaded, by_recipe: dict[str, AnyPredictor]) -> None:

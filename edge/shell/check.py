@@ -11,7 +11,7 @@ from msgspec import Struct
 from edge.config import load_agent
 from edge.config.load import Loaded
 from edge.errors import ConfigError
-from edge.shell.assemble import check_labels, core_settings, endpoint, load_models, make_driver, source_file
+from edge.shell.assemble import check_labels, core_settings, endpoint, load_models, make_driver, notes_of, source_file
 from edge.shell.endpoint import tls_context
 
 MAX_LABELS = 10
@@ -75,7 +75,7 @@ def check_agent(file: Path) -> CheckReport:
         link=link,
         data_dir=str(loaded.path(config.agent.data_dir)),
         remote=tuple(key.name for key in settings.remote),
-        warnings=(*check_labels(loaded, models), *_check_data(loaded)),
+        warnings=(*check_labels(loaded, models), *notes_of(models), *_check_data(loaded)),
     )
 
 

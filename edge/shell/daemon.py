@@ -84,7 +84,7 @@ def _run(read: Read, *, forget_remote: bool, note: Callable[[str], None]) -> int
     sys.setswitchinterval(SWITCH_S)
     loaded = complete(read)
     from edge.shell.agent import Agent
-    from edge.shell.assemble import check_labels, load_models
+    from edge.shell.assemble import check_labels, load_models, notes_of
     from edge.shell.logs import make_logger
 
     models = load_models(loaded, early)
@@ -95,6 +95,8 @@ def _run(read: Read, *, forget_remote: bool, note: Callable[[str], None]) -> int
         agent = Agent(loaded, models, log, forget_remote=forget_remote)
         for sentence in check_labels(loaded, agent.models):
             log("warning", "RULE_SILENT", sentence, {})
+        for sentence in notes_of(agent.models):
+            log("warning", "PROFILE_VOID", sentence, {})
         try:
             return _serve(agent, signals, note)
         finally:

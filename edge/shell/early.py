@@ -88,10 +88,10 @@ class EarlyModel:
         return load(self._path, min_score=self.model.min_score)
 
     def _predictor_of(self, found: Bundle | BareFile) -> Predictor:
-        from edge.models.admit import admit, limits_of
+        from edge.models.admit import admit, limits_of, wish_of
 
         limits = limits_of(self.model, self._guard)
-        admitted = admit(found, limits=limits)
+        admitted = admit(found, limits=limits, wish=wish_of(self.model))
         from edge.models.loading import predictor_of
 
         return predictor_of(admitted, self.model.min_score, limits=limits)

@@ -106,7 +106,7 @@ def test_the_model_itself_must_be_listed_where_files_are(tmp_path, onnx):
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [
-        ('color = "gray"', 'colour = "gray"', "line 16: unknown key 'colour' in [input]; did you mean 'color'?"),
+        ('color = "gray"', 'colour = "gray"', "line 17: unknown key 'colour' in [input]; did you mean 'color'?"),
         ('color = "gray"', 'color = "hsv"', "hsv"),
         ("width_px = 320", "width_px = 0", "width_px"),
         ("width_px = 320", "", "width_px"),

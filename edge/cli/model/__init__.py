@@ -8,6 +8,7 @@ from __future__ import annotations
 import typer
 
 from edge.cli.model.bank import bank
+from edge.cli.model.bench import bench
 from edge.cli.model.calibrate import calibrate
 from edge.cli.model.check import check
 from edge.cli.model.eval import evaluate
@@ -18,6 +19,7 @@ from edge.cli.model.show import show
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Look into, pack, try and measure models.")
 app.command()(bank)
+app.command()(bench)
 app.command()(calibrate)
 app.command()(check)
 app.command("eval")(evaluate)

@@ -1,0 +1,122 @@
+"""What is measured: a model and its variants, each passed by the guard, with a real input."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from edge.errors import JidokaError
+from edge.models import bundle, guard
+from edge.models.admit import Admitted, admit
+from edge.models.benching.measuring import Form
+from edge.models.bundle import BareFile, Bundle, read_any
+from edge.models.loading import predictor_of
+from edge.models.predictor import Predictor
+from edge.models.timing import since_ms
+from edge.models.variants.reading import with_variant
+from edge.ports import Image
+from edge.vision import imageio
+from edge.vision.conventions import HEAD_TASK
+
+_TIMED = 15
+"""So often is each picture prepared and read, of which the median is told."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subject:
+    """``forms``: the original first. ``before_ms`` and ``after_ms``: preparing a frame and reading the outputs, once
+    on one thread. ``notes``: what a person should know of the measurement.
+    """
+
+    name: str
+    found: Bundle | BareFile
+    forms: tuple[Form, ...]
+    before_ms: float
+    after_ms: float
+    notes: tuple[str, ...]
+
+
+def subject_of(path: Path, images: Sequence[Image], cache: Path | None = None) -> Subject:
+    """Read, guard and feed a model and its variants. A variant that is refused is left out, and said.
+
+    Without ``images`` a golden picture is taken, else noise. Raises ModelError.
+    """
+    found = read_any(path)
+    admitted = admit(found, cache=cache)
+    notes = []
+    stages = admitted.bundle.manifest.stage
+    if stages:
+        notes.append(f"only the first model is measured; {len(stages)} stages come on top")
+    predictor = plain(admitted)
+    shown = list(images) or _own_picture(admitted.bundle)
+    if not shown:
+        spec = admitted.bundle.manifest.input
+        shown = [np.random.default_rng(0).integers(0, 256, (spec.height_px, spec.width_px, 3), np.uint8)]
+        notes.append("fed with noise: name a picture for what a real one costs")
+    feeds = predictor.feeds(shown[0])
+    original = admitted.bundle
+    names = admitted.runner.output_names
+    forms = [Form("", original.sha256, original.onnx, original.external, feeds, names)]
+    for row in original.manifest.variant:
+        try:
+            made = with_variant(original, row.name)
+            examined(made, cache)
+        except JidokaError as error:
+            notes.append(f"variant {row.name!r} is left out: {error}")
+            continue
+        forms.append(Form(row.name, made.sha256, made.onnx, {}, feeds, names))
+    before_ms, after_ms = _around(predictor, shown)
+    name = original.manifest.model.name
+    return Subject(name, found, tuple(forms), before_ms, after_ms, tuple(notes))
+
+
+def examined(found: Bundle, cache: Path | None = None) -> guard.Signature:
+    """The guard's word on a bundle's model (a variant's too). Raises ModelError."""
+    spec = found.manifest.input
+    size_px = (spec.width_px, spec.height_px)
+    return guard.examine(found.onnx, found.sha256, external=found.external, size_px=size_px, cache=cache)
+
+
+def plain(admitted: Admitted) -> Predictor:
+    """The model alone, without stages, tiles and golden pictures. Raises ModelError."""
+    manifest = admitted.bundle.manifest
+    about = msgspec.structs.replace(manifest.model, task=HEAD_TASK.get(type(manifest.output), manifest.model.task))
+    bare = msgspec.structs.replace(manifest, model=about, stage=(), tiling=None, golden=())
+    alone = bundle.Bundle(
+        bare,
+        admitted.bundle.onnx,
+        admitted.bundle.sha256,
+        folder=admitted.bundle.folder,
+        data_files=admitted.bundle.data_files,
+        external=admitted.bundle.external,
+    )
+    return predictor_of(Admitted(alone, admitted.signature, admitted.runner, admitted.assumed))
+
+
+def _own_picture(found: Bundle) -> list[Image]:
+    for golden in found.manifest.golden:
+        try:
+            return [imageio.decode(found.golden_files[golden.image])]
+        except JidokaError:
+            continue
+    return []
+
+
+def _around(predictor: Predictor, images: Sequence[Image]) -> tuple[float, float]:
+    """Median ms before and after the model, over pictures."""
+    before, after = [], []
+    for image in images:
+        for _ in range(_TIMED):
+            started_ns = time.perf_counter_ns()
+            prepared = predictor.preprocess(image)
+            before.append(since_ms(started_ns))
+            outputs = predictor.run(prepared)
+            started_ns = time.perf_counter_ns()
+            predictor.postprocess(outputs, prepared)
+            after.append(since_ms(started_ns))
+    return float(np.median(before)), float(np.median(after))
