@@ -174,7 +174,7 @@ def _folder(path: Path) -> Path:
 
 
 def _summary(prediction: Prediction) -> str:
-    """``2 person 0.96, 1 tie 0.50``: how many of each, with the best score; a class just by its score."""
+    """``2 person 0.96, 1 tie 0.50``: how many of each, with the best score; a class just by its score, named numbers last."""
     if prediction.task in {"ocr", "codes"}:
         from edge.vision.captions import summary
 
@@ -189,5 +189,6 @@ def _summary(prediction: Prediction) -> str:
     counts = Counter(prediction.names)
     one = prediction.task == "classify"
     words = [f"{name} {score:.2f}" if one else f"{counts[name]} {name} {score:.2f}" for name, score in best.items()]
+    words += [f"{name} {value:.4g}" for name, value in prediction.values.items()]
     more = len(words) - _SHOWN
     return ", ".join([*words[:_SHOWN], *([f"and {more} more kinds"] if more > 0 else [])]) or "nothing"

@@ -170,7 +170,7 @@ def _described(found: Bundle | BareFile, cache: Path | None) -> tuple[InputSpec,
     else:
         proposal = examine(found, cache=cache).proposal
         # Of what names its classes have, nothing is used.
-        manifest, assumed = proposal.manifest, tuple(s for s in proposal.assumed if not s.startswith("names"))
+        manifest, assumed = proposal.manifest, proposal.unsettled("labels")
     spec = manifest.input
     if manifest.model.task == "raw" and spec.channels == len(_MEAN) and not isinstance(found, Bundle):
         spec = replace(spec, color="rgb", scale=1 / 255, mean=_MEAN, std=_STD)

@@ -80,14 +80,19 @@ def calibrated(manifest: Manifest, seen: Sequence[Seen], false_alarms: float) ->
     calibration = Calibration(
         pictures=len(once),
         false_alarms=false_alarms,
-        expected=line.expected,
-        low=line.low,
-        high=line.high,
+        expected=_four_digits(line.expected),
+        low=_four_digits(line.low),
+        high=_four_digits(line.high),
         method=line.method,
         pictures_sha256=together,
     )
     highest = tuple(sorted(once, key=lambda one: -one.score)[:3])
     return Calibrated(replace(manifest, thresholds=thresholds, calibration=calibration), line, map_line, highest)
+
+
+def _four_digits(rate: float) -> float:
+    """More would say what nobody knows."""
+    return float(f"{rate:.4g}")
 
 
 def rewrite(folder: Path, manifest: Manifest) -> None:

@@ -63,7 +63,7 @@ def check(path: Path, *, limits: GuardLimits | None = None, cache: Path | None =
     with report.step("files") as step:
         found = read_any(path)
         _measure(report, found.onnx, found.sha256, found.external)
-        listed = f", all {len(found.manifest.files)} files as listed" if isinstance(found, Bundle) else ""
+        listed = f", files as [files] lists them: {len(found.manifest.files)}" if isinstance(found, Bundle) else ""
         step.found = f"{report.bytes} bytes{_beside(report)}{listed}"
     spec = found.manifest.input if isinstance(found, Bundle) else None
     size_px = (spec.width_px, spec.height_px) if spec else None
@@ -81,7 +81,9 @@ def check(path: Path, *, limits: GuardLimits | None = None, cache: Path | None =
         predictor = predictor_of(admitted, cache=cache, limits=limits)
         predictor.warm_up()
         step.found = (
-            f"{n} pictures give what they gave" if n else "answers a grey picture; the bundle has no golden ones"
+            f"golden pictures give what they gave: {n}"
+            if n
+            else "answers a grey picture; the bundle has no golden ones"
         )
     report.task = found.manifest.model.task
     _licence(report, found.manifest.model.licence or licence_of(signature.metadata))

@@ -34,7 +34,7 @@ def completed(found: Bundle, signature: Signature) -> HeadSpec:
             "MODEL_DICTIONARY_ABSENT",
             f"the model tells {classes} characters apart and nothing says which",
             f"there is no dictionary in the manifest, and no {METADATA_KEY!r} in the model's metadata",
-            "name its dictionary file when you pack it",
+            "name its dictionary file with --labels when you pack it",
         )
     if head.space or (head.space is None and len(characters) + 2 == classes):
         characters = (*characters, " ")

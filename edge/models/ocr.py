@@ -21,6 +21,7 @@ from edge.models import bundle, guard
 from edge.models.bundle import About, Manifest
 from edge.models.dictionary import METADATA_KEY
 from edge.models.files import read_bounded
+from edge.models.loading import load
 from edge.models.stages import Stage
 from edge.vision.conventions import ClassifyHead, CtcHead, TextBoxesHead
 from edge.vision.spec import InputSpec, Thresholds
@@ -77,21 +78,16 @@ def role_of(signature: guard.Signature) -> Role:
             return ""
 
 
-def pack(
-    files: list[Path], folder: Path, *, dictionary: Path | None = None, name: str = "", force: bool = False
-) -> bundle.Bundle:
-    """Make a cascade of two or three files, in any order. Raises ModelError and InputError.
+def pack(files: list[Path], folder: Path, *, dictionary: Path | None = None) -> bundle.Bundle:
+    """Make a cascade of two or three files, in any order, in place of what bundle there is. It is loaded once before it is
+    put there. Raises ModelError and InputError, and OSError where the folder cannot be written.
 
     ``dictionary`` (UTF-8, one character a line) goes into the bundle where the recogniser has none in its metadata.
     """
     if folder.exists() and not folder.is_dir():
         raise InputError("SAVE_FAILED", f"{folder} is a file", "", "name another folder")
-    if folder.is_dir() and any(folder.iterdir()):
-        if not (folder / bundle.MANIFEST_FILE).is_file():
-            raise InputError("SAVE_FAILED", f"{folder} is not empty and no bundle", "", "name another folder")
-        if not force:
-            hint = "name another folder, or add --force"
-            raise InputError("PACK_EXISTS", f"{folder} is a bundle already", "", hint)
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / bundle.MANIFEST_FILE).is_file():
+        raise InputError("SAVE_FAILED", f"{folder} is not empty and no bundle", "", "name another folder")
     parts = [_part(path) for path in files]
     by_role = {part.role: part for part in parts}
     for role, what in (("detect", "finds lines of text"), ("read", "reads a line")):
@@ -108,7 +104,8 @@ def pack(
     # Beside the folder first and then as a whole: a half-written bundle is worse than none.
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".pack-", dir=folder.parent) as made:
-        _write(Path(made), by_role, dictionary, name or _name(folder))
+        _write(Path(made), by_role, dictionary, _name(folder))
+        load(made)  # a dictionary that is missing or another model's is found out here
         _replace(folder, Path(made))
     return bundle.read(folder)
 

@@ -43,6 +43,13 @@ class Wishes:
     golden: tuple[Path, ...] = ()
     probe: Path | None = None
 
+    @property
+    def settled(self) -> tuple[str, ...]:
+        """Parts of a proposal that nobody needs to guess any more."""
+        set_keys = {one.partition("=")[0].strip() for one in self.assignments}
+        names = ("labels",) if self.labels is not None or "model.labels" in set_keys else ()
+        return (*names, "head") if "output.head" in set_keys else names
+
 
 def read_labels(file: Path) -> tuple[str, ...]:
     """One name a line, in class order; empty lines at the end are none. Raises InputError LABELS_UNFIT and those of
@@ -160,7 +167,8 @@ def pack_any(file: BareFile, folder: Path, wishes: Wishes, limits: guard.GuardLi
         found = with_probe(found, probe(file, found, image))
     made = pack(found, file, folder, wishes, limits)
     licence = made.manifest.model.licence or licence_of(found.facts.metadata)
-    return Packed(lean(made.manifest), list(found.proposal.assumed), licence, _warnings(licence, found))
+    unsure = found.proposal.unsettled(*wishes.settled)
+    return Packed(lean(made.manifest), list(unsure), licence, _warnings(licence, found))
 
 
 def _warnings(licence: str, found: Examined) -> list[str]:
@@ -186,15 +194,20 @@ def _pack_series(file: BareFile, folder: Path, wishes: Wishes, signature: guard.
     return Packed(lean(made.manifest), list(assumed), licence, [*warnings_of(licence), *signature.warnings])
 
 
-def pack_reader(files: list[Path], folder: Path, wishes: Wishes) -> Packed:
-    """A cascade of a text detector, a recogniser and perhaps an orientation classifier. Raises ModelError, InputError."""
+def pack_reader(files: list[Path], folder: Path, wishes: Wishes, dictionary: Path | None = None) -> Packed:
+    """A cascade of a text detector, a recogniser and perhaps an orientation classifier; it takes the place of a bundle that
+    is there. Raises ModelError, InputError.
+    """
     if wishes != Wishes():
         raise InputError(
             "SET_WRONG",
-            "--labels, --set and --golden are for one file",
+            "--set, --golden and --probe are for one file",
             f"{len(files)} files are packed as a reader of text",
-            "edit model.toml of the bundle, or see `jidoka model pack-ocr --help`",
+            "edit model.toml of the bundle afterwards",
         )
-    made = ocr.pack(files, folder)
+    try:
+        made = ocr.pack(files, folder, dictionary=dictionary)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
     licence = made.manifest.model.licence or UNKNOWN
     return Packed(lean(made.manifest), [], licence, list(warnings_of(licence)))

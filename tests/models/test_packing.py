@@ -67,6 +67,16 @@ def test_labels_and_settings_are_taken(live, tmp_path):
     assert found.thresholds.labels == {"red": 0.4} and found.thresholds.score == 0
 
 
+def test_what_the_user_says_is_no_doubt_any_more(live, tmp_path):
+    def names(made) -> list[str]:
+        return [sentence for sentence in made.unsure if "--labels" in sentence]
+
+    assert names(packed(live, tmp_path / "a"))
+    said = packed(live, tmp_path / "b", labels=("red", "green", "blue"))
+    assert not names(said) and said.unsure, "what else is not known is still said"
+    assert not names(packed(live, tmp_path / "c", assignments=('model.labels=["r", "g", "b"]',)))
+
+
 @pytest.mark.parametrize(
     ("said", "expected"),
     [

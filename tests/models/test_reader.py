@@ -13,6 +13,7 @@ from edge.errors import ModelError
 from edge.models import ocr
 from edge.models.loading import load
 from edge.vision import imageio
+from tests.commands import run
 
 FILES = ("ch_PP-OCRv4_rec_infer.onnx", "ch_ppocr_mobile_v2.0_cls_infer.onnx", "ch_PP-OCRv4_det_infer.onnx")
 
@@ -59,10 +60,28 @@ def test_the_date_is_where_it_is_printed_also_in_a_larger_frame(reader, shared_d
 def test_a_dictionary_that_does_not_fit_is_refused(shared_data, tmp_path):
     digits = tmp_path / "digits.txt"
     digits.write_text("\n".join("0123456789"), encoding="utf-8")
-    ocr.pack([shared_data / "models" / name for name in FILES], tmp_path / "b", dictionary=digits)
+    files = [shared_data / "models" / name for name in FILES]
     with pytest.raises(ModelError, match="10 characters, the model 6625 classes") as caught:
-        load(tmp_path / "b")
+        ocr.pack(files, tmp_path / "b", dictionary=digits)
     assert caught.value.code == "MODEL_DICTIONARY_UNFIT"
+    assert not (tmp_path / "b").exists()
+    ran = run(tmp_path / "cache", "model", "pack", *files, "-o", tmp_path / "b", "--labels", digits)
+    assert (ran.status, ran.last.split(":")[0]) == (3, "MODEL_DICTIONARY_UNFIT")
+
+
+def test_the_command_packs_several_files_as_one_and_takes_the_place_of_another_bundle_only_when_told(
+    shared_data, tmp_path
+):
+    files = [shared_data / "models" / name for name in FILES]
+    ran = run(tmp_path / "cache", "model", "pack", *files, "-o", tmp_path / "b", "--json")
+    assert ran.status == 0
+    assert [stage["name"] for stage in ran.document["manifest"]["stage"]] == ["turn", "read"]
+    again = run(tmp_path / "cache", "model", "pack", *files[:1], files[2], "-o", tmp_path / "b")
+    assert (again.status, again.last.split(":")[0]) == (3, "PACK_EXISTS")
+    forced = run(tmp_path / "cache", "model", "pack", *files[:1], files[2], "-o", tmp_path / "b", "--force", "--json")
+    assert [stage["name"] for stage in forced.document["manifest"]["stage"]] == ["read"]
+    unfit = run(tmp_path / "cache", "model", "pack", *files, "-o", tmp_path / "c", "--set", "input.color=rgb")
+    assert (unfit.status, unfit.last.split(":")[0]) == (3, "SET_WRONG")
 
 
 def test_packing_says_what_is_missing(shared_data, tmp_path):

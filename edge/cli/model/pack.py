@@ -14,11 +14,20 @@ from edge.errors import InputError
 def pack(
     files: Annotated[
         list[Path],
-        typer.Argument(help="An .onnx file; two or three of a reader of text are packed as one.", metavar="FILE..."),
+        typer.Argument(
+            help="An .onnx file; a text detector, a recogniser and, if there is one, an orientation classifier are packed "
+            "as one reader of text, in any order.",
+            metavar="FILE...",
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The bundle's folder.", metavar="DIR")],
     labels: Annotated[
-        Path | None, typer.Option(help="Names of the classes, one a line, in class order.", metavar="FILE")
+        Path | None,
+        typer.Option(
+            help="Names of the classes, one a line, in class order; of a reader of text its characters, where its metadata "
+            "has none.",
+            metavar="FILE",
+        ),
     ] = None,
     set_: Annotated[
         list[str] | None,
@@ -37,7 +46,9 @@ def pack(
     """Make a bundle of an ONNX file: a folder that says all there is between a picture and findings.
 
     What `jidoka model inspect` proposes is written down; --labels and --set correct it. Afterwards `model.toml` may be
-    edited by hand: docs/model.schema.json describes it.
+    edited by hand: docs/model.schema.json describes it. Several files make one reader of text:
+
+    jidoka model pack det.onnx rec.onnx cls.onnx -o reader
     """
     from edge.models.bundle import MANIFEST_FILE
     from edge.models.inspect.source import read_file
@@ -45,8 +56,11 @@ def pack(
 
     if (output / MANIFEST_FILE).exists() and not force:
         raise InputError("PACK_EXISTS", f"{output} is a bundle already", "", "name another folder, or add --force")
-    wishes = Wishes(None if labels is None else read_labels(labels), tuple(set_ or ()), tuple(golden or ()), probe)
-    packed = pack_any(read_file(files[0]), output, wishes) if len(files) == 1 else pack_reader(files, output, wishes)
+    said = tuple(set_ or ()), tuple(golden or ()), probe
+    if len(files) > 1:
+        packed = pack_reader(files, output, Wishes(None, *said), dictionary=labels)
+    else:
+        packed = pack_any(read_file(files[0]), output, Wishes(None if labels is None else read_labels(labels), *said))
     about = packed.manifest["model"]
     if json:
         say_json(

@@ -31,7 +31,7 @@ class Proposal:
     """A manifest for a bare file, and how sure of it one can be.
 
     ``confidence`` 0..1 and ``evidence`` by part (``task``, ``head``, ``preprocess``, ``labels``). ``assumed``: a
-    sentence for each thing the file did not tell.
+    sentence for each thing the file did not tell; ``doubts`` says which of them are about which part.
     """
 
     manifest: Manifest
@@ -40,6 +40,12 @@ class Proposal:
     evidence: dict[str, tuple[str, ...]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     guess: Guess | None = None
+    doubts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def unsettled(self, *settled: str) -> tuple[str, ...]:
+        """What is still assumed when somebody who knows has said these parts."""
+        gone = {sentence for part in settled for sentence in self.doubts.get(part, ())}
+        return tuple(sentence for sentence in self.assumed if sentence not in gone)
 
     @property
     def overall(self) -> float:
@@ -99,6 +105,7 @@ def build(facts: Facts, guess: Guess, *, changes: dict[str, Any] | None = None) 
         {"task": guess.evidence[:1], "head": guess.evidence, "preprocess": spec_why, "labels": names_why},
         warnings_of(licence),
         guess,
+        {"head": guess.unsure, "preprocess": spec_unsure, "labels": names_unsure},
     )
 
 

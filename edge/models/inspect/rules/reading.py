@@ -38,7 +38,10 @@ def text_lines(facts: Facts) -> Guess | None:
         return None
     why = "the file's name speaks of text" if named else "by Paddle, of free size, ends in transposed convolutions"
     evidence = (f"one map {shown(shape)}, 0..1, of the input's size: lines of text (DB)", why)
-    unsure = ("a model that segments one thing looks the same", "to read, pack it: `jidoka model pack-ocr DET REC`")
+    unsure = (
+        "a model that segments one thing looks the same",
+        "to read, pack it: `jidoka model pack DET REC -o READER`",
+    )
     changes = {**_BGR_PM1, **({"follow": "size", "multiple_px": 32} if facts.free else {"fit": "stretch"})}
     head = TextBoxesHead(dilate=True)
     return Guess(
