@@ -14,6 +14,7 @@ from typing import Any
 
 import cv2
 
+from drivers._buffers import Buffers
 from drivers._opencv import check_frame_size, ffmpeg_options, hush, is_device, is_live, is_rtsp, picture_of, shown
 from drivers._rtsp import RtspReader, Transport
 from drivers._watched import Reader, Shot
@@ -90,6 +91,7 @@ class VideoReader:
         self._size_px = size_px
         self.is_live = is_live(source)
         self._frames = 0
+        self._buffers = Buffers()
         self._cut_told = False
         self._capture = self._opened()
 
@@ -106,7 +108,7 @@ class VideoReader:
             captured_ns, grabbed = self._grab()
         if not grabbed:
             raise DeviceError("FRAME_MALFORMED", f"{self._name} cannot be read again from its first frame")
-        image = picture_of(self._capture, self._name, self._frames)
+        image = picture_of(self._capture, self._name, self._frames, self._buffers)
         self._frames += 1
         return captured_ns, image
 

@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from drivers._buffers import Buffers
 from edge.errors import DeviceError, ImageError
 from edge.ports import CAMERA_PATHS, Image
 from edge.vision.imageio import check_size
@@ -69,11 +70,13 @@ def check_frame_size(capture: Any, name: str) -> None:
         raise DeviceError("FRAME_MALFORMED", f"{name}: {bad.what}", bad.why, bad.hint) from bad
 
 
-def picture_of(capture: Any, name: str, number: int) -> Image:
-    """What was grabbed, as BGR uint8, contiguous. Raises DeviceError FRAME_MALFORMED."""
-    done, image = capture.retrieve()
+def picture_of(capture: Any, name: str, number: int, buffers: Buffers) -> Image:
+    """What was grabbed, as BGR uint8, contiguous, in one of ``buffers``. Raises DeviceError FRAME_MALFORMED."""
+    # OpenCV fills the array it is given where size and type fit, and makes a new one where not.
+    done, image = capture.retrieve(buffers.take())
     if not done or image is None or image.dtype != np.uint8 or image.ndim != 3:  # noqa: PLR2004 - rows, columns, BGR
         raise DeviceError("FRAME_MALFORMED", f"frame {number} of {name} cannot be decoded")
+    buffers.expect(image.shape)
     return np.ascontiguousarray(image)
 
 

@@ -20,6 +20,7 @@ from typing import Any, Literal, TypeAlias
 
 import cv2
 
+from drivers._buffers import Buffers
 from drivers._opencv import check_frame_size, ffmpeg_options, hush, picture_of
 from drivers._rtsp_ask import reach, take_apart, why_not
 from drivers._watched import Shot
@@ -68,6 +69,7 @@ class RtspReader:
         self._capture = self._opened(url, transport, timeout_s)
         self._catch_up: CatchUp | None = CatchUp()
         self._frames = 0
+        self._buffers = Buffers()
 
     def next(self) -> Shot | None:
         while True:
@@ -79,7 +81,7 @@ class RtspReader:
             if not self._catch_up.is_old(self._capture.get(cv2.CAP_PROP_POS_MSEC), captured_ns):
                 self._catch_up = None
                 break
-        image = picture_of(self._capture, self._name, self._frames)
+        image = picture_of(self._capture, self._name, self._frames, self._buffers)
         self._frames += 1
         return captured_ns, image
 
