@@ -20,6 +20,8 @@ MOST = 6
 """Frames of one source that are looked at at once: read, waiting, in two workers, kept for evidence, the newest. Where
 more are held, those over it come and go with the system's own memory."""
 
+_PRIVATE: dict[str, int] = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+
 
 class Buffers:
     """Frames' memory of one source; for one thread.
@@ -45,8 +47,7 @@ class Buffers:
             return None
         for at in range(len(self._held)):
             if _references(self._held, at) == _FREE:
-                self._held.append(self._held.pop(at))
-                return self._held[-1]
+                return self._held[at]
         new = _outside_heap(self._shape)
         if len(self._held) < self._most:
             self._held.append(new)
@@ -55,7 +56,7 @@ class Buffers:
 
 def _outside_heap(shape: tuple[int, ...]) -> Image:
     """Pages of the system's, given back when the array goes. Its base is no array, so views of it refer to itself."""
-    return np.ndarray(shape, np.uint8, mmap.mmap(-1, max(1, math.prod(shape))))
+    return np.ndarray(shape, np.uint8, mmap.mmap(-1, max(1, math.prod(shape)), **_PRIVATE))
 
 
 def _references(held: list[Any], at: int) -> int:

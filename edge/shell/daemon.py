@@ -82,6 +82,9 @@ def _run(read: Read, *, forget_remote: bool, note: Callable[[str], None]) -> int
     # A thread that has work waits at most so long for one that computes in Python; the default of 5 ms is most of a
     # part's time, and an overlay being drawn cost a verdict two of them.
     sys.setswitchinterval(SWITCH_S)
+    from edge.shell.memory import keep_large_blocks_apart
+
+    keep_large_blocks_apart()
     loaded = complete(read)
     from edge.shell.agent import Agent
     from edge.shell.assemble import check_labels, load_models, notes_of
