@@ -145,13 +145,19 @@ def daemon(settings: Path) -> Slice:
 
 
 def frames_per_s(infer: Infer, seconds: float) -> float:
-    """From the first settled frame on, counted by answers."""
-    tick, end = threading.Event(), time.monotonic() + 30
-    while infer.answered < SETTLE_FRAMES and time.monotonic() < end:
-        tick.wait(0.005)
-    n, began = infer.answered, time.perf_counter()
-    tick.wait(seconds)
-    return (infer.answered - n) / (time.perf_counter() - began)
+    """From one answer to another, as the others are counted: a slice that ends between two would lose half a frame."""
+    n, began = next_answer(infer, SETTLE_FRAMES)
+    threading.Event().wait(seconds)
+    end, ended = next_answer(infer, infer.answered + 1)
+    return (end - n) / (ended - began)
+
+
+def next_answer(infer: Infer, least: int) -> tuple[int, float]:
+    """When there are ``least`` answers: how many, and the time."""
+    tick, patience = threading.Event(), time.monotonic() + 30
+    while (n := infer.answered) < least and time.monotonic() < patience:
+        tick.wait(0.001)
+    return n, time.perf_counter()
 
 
 class Peer:
