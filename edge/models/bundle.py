@@ -65,7 +65,7 @@ from edge.domain import ID_PATTERN, ModelRef
 from edge.errors import ModelError
 from edge.models import external, stages
 from edge.models.files import read_bounded
-from edge.models.parsing import decode
+from edge.models.parsing import Text, of_pictures, text_of
 from edge.models.toml import dump_toml, lean
 from edge.models.variants.table import Variant, check_names
 from edge.vision.conventions import HEAD_TASK, HeadSpec, files_of
@@ -193,12 +193,8 @@ def sha256_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def read(folder: Path) -> Bundle:
-    """Read a bundle and check every file it lists.
-
-    Raises ModelError: MODEL_MANIFEST_ABSENT, MODEL_MANIFEST_INVALID, MODEL_ABSENT, MODEL_CHECKSUM,
-    MODEL_NOT_A_FILE, MODEL_TOO_LARGE.
-    """
+def read_text(folder: Path) -> Text:
+    """A bundle's manifest, parsed and not looked into. Raises ModelError MODEL_MANIFEST_ABSENT, MODEL_MANIFEST_INVALID."""
     if not (folder / MANIFEST_FILE).exists():
         raise ModelError(
             "MODEL_MANIFEST_ABSENT",
@@ -206,7 +202,16 @@ def read(folder: Path) -> Bundle:
             f"it has no {MANIFEST_FILE}",
             "name a bundle folder or an .onnx file",
         )
-    manifest = parse(read_bounded(folder / MANIFEST_FILE, MAX_MANIFEST_BYTES), str(folder / MANIFEST_FILE))
+    return text_of(read_bounded(folder / MANIFEST_FILE, MAX_MANIFEST_BYTES), str(folder / MANIFEST_FILE))
+
+
+def read(folder: Path, text: Text | None = None) -> Bundle:
+    """Read a bundle and check every file it lists; ``text`` is its manifest where that is read already.
+
+    Raises ModelError: MODEL_MANIFEST_ABSENT, MODEL_MANIFEST_INVALID, MODEL_ABSENT, MODEL_CHECKSUM,
+    MODEL_NOT_A_FILE, MODEL_TOO_LARGE.
+    """
+    manifest = of_pictures(text or read_text(folder), Manifest)
     onnx = read_bounded(folder / MODEL_FILE, MAX_MODEL_BYTES)
     beside = external.read_beside(onnx, folder / MODEL_FILE)
     golden_names = {name for golden in manifest.golden for name in (golden.image, golden.outputs)}
@@ -251,7 +256,7 @@ def listed_files(
 
 def parse(data: bytes, name: str = MANIFEST_FILE) -> Manifest:
     """Decode and check a manifest. Raises ModelError MODEL_MANIFEST_INVALID naming the line and the key."""
-    return decode(data, Manifest, name)
+    return of_pictures(text_of(data, name), Manifest)
 
 
 def write(folder: Path, manifest: Manifest, onnx: Path | bytes, extra: dict[str, bytes] | None = None) -> Bundle:

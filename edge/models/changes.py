@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 
 from edge.errors import InputError
-from edge.models import parsing, plugins
+from edge.models import plugins
 
 _NOTHING = {"none", "null", ""}
 
@@ -113,8 +113,3 @@ def _takes(value: Any, kind: Any) -> bool:
 
 def _wrong(said: str, why: str, hint: str = "") -> InputError:
     return InputError("SET_WRONG", f"--set {said[:120]}", why, hint or "keys are those of model.toml, with dots")
-
-
-def checked(document: dict[str, Any], kind: type[Any]) -> Any:
-    """The changed document as the struct, the task following from the head where it is not said."""
-    return parsing.decode_document(document, kind, "--set")

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from edge.errors import ModelError
 from edge.models import cascade, contract, dictionary, golden
 from edge.models.admit import Admitted, admit
-from edge.models.bundle import MANIFEST_FILE, Bundle, read_any
+from edge.models.bundle import MANIFEST_FILE, Bundle
 from edge.models.guard import GuardLimits
 from edge.models.inputs import extra_inputs
 from edge.models.predictor import Predictor
-from edge.models.series.manifest import takes_series
+from edge.models.series.manifest import SeriesBundle, read_model
 from edge.models.stages import BUILTIN, is_codes
 from edge.models.tiled import TiledPredictor
 from edge.models.tuning.plan import Plan, Wish
@@ -49,10 +49,11 @@ def _load(
         from edge.models.codes import load_codes
 
         return load_codes(str(model).removeprefix(BUILTIN))
-    if takes_series(Path(model)):
+    found = read_model(Path(model))
+    if isinstance(found, SeriesBundle):
         hint = "it is for `jidoka infer` on tables, and for [sensors]"
         raise ModelError("MODEL_TAKES_SERIES", f"{model} takes windows of samples, no pictures", "", hint)
-    admitted = admit(read_any(Path(model)), cache=cache, limits=limits, wish=wish)
+    admitted = admit(found, cache=cache, limits=limits, wish=wish)
     return predictor_of(admitted, cache=cache, limits=limits, depth=depth)
 
 

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from edge.errors import InputError
-from edge.models import bundle, changes, contract, graph, guard, ocr
+from edge.models import bundle, changes, contract, graph, guard, ocr, parsing
 from edge.models.admit import Admitted
 from edge.models.bundle import BareFile, Bundle, Golden, Manifest
 from edge.models.files import read_bounded
@@ -83,7 +83,7 @@ def manifest_of(found: Examined, wishes: Wishes) -> Manifest:
         document = document | {"model": document["model"] | {"labels": list(wishes.labels)}}
     if wishes.assignments:
         document = changes.apply(document, list(wishes.assignments), Manifest)
-    made: Manifest = changes.checked(document, Manifest)
+    made = parsing.of_pictures(parsing.changed(document), Manifest)
     _check_labels(found, made, wishes)
     return made
 
@@ -185,7 +185,7 @@ def _pack_series(file: BareFile, folder: Path, wishes: Wishes, signature: guard.
     if wishes.labels is not None:
         document = document | {"model": document["model"] | {"labels": list(wishes.labels)}}
     document = changes.apply(document, list(wishes.assignments), SeriesManifest)
-    manifest: SeriesManifest = changes.checked(document, SeriesManifest)
+    manifest = parsing.of_series(parsing.changed(document), SeriesManifest)
     try:
         made = series_manifest.write(folder, manifest, file.onnx)
     except OSError as error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,32 +21,56 @@ _TAGS: dict[str, type[Any]] = {str(kind.__struct_config__.tag): kind for kind in
 """Heads by the word that names them."""
 
 
-def decode(data: bytes, kind: type[T], name: str) -> T:
-    """A manifest of the struct ``kind``, which has ``model`` and ``output``.
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A ``model.toml`` as it was read and parsed, once, before it is known of what kind of model it speaks."""
 
-    ``task`` may be left out where the head says it. A head that is none of ours is looked for among the plug-ins.
-    Raises ModelError MODEL_MANIFEST_INVALID.
-    """
+    document: dict[str, Any]
+    locator: Locator
+
+    @property
+    def of_series(self) -> bool:
+        """True where it gives channels: the model takes windows of samples, no pictures."""
+        given, about = self.document.get("input"), self.document.get("model")
+        said = isinstance(about, dict) and about.get("task") == "series"
+        return said or (isinstance(given, dict) and "channels" in given)
+
+
+def text_of(data: bytes, name: str) -> Text:
+    """Parse the bytes of the file ``name``. Raises ModelError MODEL_MANIFEST_INVALID."""
     try:
-        document, locator = parse_toml(data, name)
+        return Text(*parse_toml(data, name))
     except (ConfigError, ValueError) as error:  # ValueError: tomllib's own for numbers of thousands of digits
         why = error.why if isinstance(error, ConfigError) else str(error)
         raise ModelError(
             "MODEL_MANIFEST_INVALID", f"{name} is not valid TOML", why, "see the guide on models"
         ) from error
-    try:
-        return _convert(document, kind, locator)
-    except JidokaError as error:
-        hint = error.hint or "see the guide on models"
-        raise ModelError("MODEL_MANIFEST_INVALID", error.what, error.why, hint) from error
 
 
-def decode_document(document: dict[str, Any], kind: type[T], name: str) -> T:
-    """The same of what is parsed already; ``name`` stands for the file in errors."""
+def of_pictures(text: Text, kind: type[T]) -> T:
+    """A manifest of the struct ``kind``, which has ``model`` and ``output``, with a head for pictures.
+
+    ``task`` may be left out where the head says it. A head that is none of ours is looked for among the plug-ins.
+    Raises ModelError MODEL_MANIFEST_INVALID.
+    """
+    return _or_invalid(lambda: _convert(text.document, kind, text.locator))
+
+
+def of_series(text: Text, kind: type[T]) -> T:
+    """The same of a manifest with channels: its heads are ours and say no task. Raises ModelError MODEL_MANIFEST_INVALID."""
+    return _or_invalid(lambda: checked(text.document, kind, text.locator), "see the guide on series")
+
+
+def changed(document: dict[str, Any]) -> Text:
+    """A manifest that no file has: what a command makes of another one."""
+    return Text(document, Locator("", "--set"))
+
+
+def _or_invalid(convert: Callable[[], T], hint: str = "see the guide on models") -> T:
     try:
-        return _convert(document, kind, Locator("", name))
+        return convert()
     except JidokaError as error:
-        raise ModelError("MODEL_MANIFEST_INVALID", error.what, error.why, error.hint) from error
+        raise ModelError("MODEL_MANIFEST_INVALID", error.what, error.why, error.hint or hint) from error
 
 
 def _convert(document: dict[str, Any], kind: type[T], locator: Locator) -> T:
@@ -56,8 +82,6 @@ def _convert(document: dict[str, Any], kind: type[T], locator: Locator) -> T:
     if not isinstance(output, dict) or not isinstance(tag, str):
         # What is wrong with [output] is said first, and not that the task does not follow from it.
         return checked(_with_task(document, "raw"), kind, locator)
-    if kind.__name__ != "Manifest":
-        return checked(document, kind, locator)
     if tag in _TAGS:
         return checked(_with_task(document, HEAD_TASK[_TAGS[tag]]), kind, locator)
     if tag not in plugins.names():

@@ -27,10 +27,11 @@ from edge.core.settings import (
     StopSettings,
 )
 from edge.errors import ConfigError, JidokaError
-from edge.models.admit import limits_of, wish_of
+from edge.models.admit import admit, limits_of, wish_of
 from edge.models.loading import load as load_model
+from edge.models.loading import predictor_of
 from edge.models.predictor import Predictor
-from edge.models.series.manifest import takes_series
+from edge.models.series.manifest import SeriesBundle, read_model
 from edge.models.stages import CODES, is_codes, place_of
 from edge.ports import CAMERA_PATHS
 from edge.registry import DRIVERS
@@ -109,11 +110,14 @@ def load_models(loaded: Loaded, early: EarlyModel | None = None) -> Models:
 
 def _predictor(loaded: Loaded, model: ModelConfig) -> AnyPredictor:
     path, limits = place_of(model.path, loaded.path(model.path)), limits_of(model, loaded.config.guard)
-    if takes_series(path):
-        from edge.models.series.loading import load_series  # most agents have cameras only
+    if is_codes(str(path)):
+        return load_model(path, min_score=model.min_score)
+    found = read_model(path)
+    if isinstance(found, SeriesBundle):
+        from edge.models.series.loading import predictor_of as series_predictor_of  # most agents have cameras only
 
-        return load_series(path, min_score=model.min_score, limits=limits)
-    return load_model(path, min_score=model.min_score, limits=limits, wish=wish_of(model))
+        return series_predictor_of(found, model.min_score, limits=limits)
+    return predictor_of(admit(found, limits=limits, wish=wish_of(model)), model.min_score, limits=limits)
 
 
 def _workers(model: ModelConfig, predictor: AnyPredictor) -> int:

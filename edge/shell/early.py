@@ -14,12 +14,12 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.models.bundle import BareFile, Bundle, read_any
-from edge.models.series.manifest import takes_series
+from edge.models.series.manifest import SeriesBundle, read_model
 from edge.models.stages import is_codes
 
 if TYPE_CHECKING:
     from edge.config.agent import GuardConfig, ModelConfig
+    from edge.models.bundle import BareFile, Bundle
     from edge.models.predictor import Predictor
     from edge.models.series.predictor import SeriesPredictor
 
@@ -62,13 +62,10 @@ class EarlyModel:
             if is_codes(str(self._path)):
                 self._imported.wait()
                 self._predictor = self._builtin()
-            elif takes_series(self._path):
-                self._imported.wait()
-                self._predictor = self._series()
             else:
-                found = read_any(self._path)
+                found = read_model(self._path)
                 self._imported.wait()
-                self._predictor = self._predictor_of(found)
+                self._predictor = self._series(found) if isinstance(found, SeriesBundle) else self._predictor_of(found)
             self._loaded.set()
             self._predictor.warm_up()
             self._answered = True
@@ -76,11 +73,11 @@ class EarlyModel:
             self._error = error
             self._loaded.set()
 
-    def _series(self) -> SeriesPredictor:
+    def _series(self, found: SeriesBundle) -> SeriesPredictor:
         from edge.models.admit import limits_of
-        from edge.models.series.loading import load_series
+        from edge.models.series.loading import predictor_of
 
-        return load_series(self._path, min_score=self.model.min_score, limits=limits_of(self.model, self._guard))
+        return predictor_of(found, self.model.min_score, limits=limits_of(self.model, self._guard))
 
     def _builtin(self) -> Predictor:
         from edge.models.loading import load

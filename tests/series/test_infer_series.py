@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -15,6 +10,7 @@ from edge.models.series import manifest
 from edge.models.series.manifest import SeriesManifest
 from edge.series.conventions import SeriesValueHead, Value
 from edge.series.spec import Channel, SeriesInput
+from tests.commands import Ran, run
 from tests.series import models
 
 
@@ -22,19 +18,10 @@ from tests.series import models
 def jidoka(tmp_path_factory):
     cache = tmp_path_factory.mktemp("cache")
 
-    def run(*args):
-        done = subprocess.run(
-            [sys.executable, "-m", "edge.cli.main", "infer", *map(str, args)],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            env=os.environ | {"JIDOKA_CACHE_DIR": str(cache)},
-        )
-        assert "Traceback" not in done.stderr
-        return done
+    def ask(*args: object) -> Ran:
+        return run(cache, "infer", *args)
 
-    return run
+    return ask
 
 
 @pytest.fixture
@@ -50,8 +37,8 @@ def mean(tmp_path):
 def test_one_object_a_window(jidoka, mean, tmp_path):
     (tmp_path / "run.csv").write_text("time,temp [K]\n" + "\n".join(f"{i},{i}" for i in range(8)))
     done = jidoka(mean, tmp_path / "run.csv", "--json")
-    assert (done.returncode, done.stderr) == (0, "")
-    found = json.loads(done.stdout)
+    assert (done.status, done.err) == (0, "")
+    found = done.document
     assert [one["window"] for one in found] == [{"start": s, "end": s + 4} for s in (0, 2, 4)]
     assert [one["values"] for one in found] == [{"mean": 1.5}, {"mean": 3.5}, {"mean": 5.5}]
     assert found[1]["source"].endswith("run.csv#2")
@@ -71,26 +58,26 @@ def test_bad_tables_keep_their_places_in_one_line_each(jidoka, mean, tmp_path):
         if text is not None:
             (tmp_path / name).write_text(text)
     done = jidoka(mean, *(tmp_path / name for name in bad), tmp_path / "good.npy", "--json")
-    assert done.returncode == 3
+    assert done.status == 3
     codes = ["FILE_ABSENT", "SERIES_CHANNEL_ABSENT", "SERIES_UNIT", "SERIES_UNREADABLE", "SERIES_GAP", "SERIES_SHORT"]
-    assert [line.split(":")[0] for line in done.stderr.strip().splitlines()] == codes
-    found = json.loads(done.stdout)
+    assert [line.split(":")[0] for line in done.err.strip().splitlines()] == codes
+    found = done.document
     assert [one["error"]["code"] for one in found if "error" in one] == codes
     assert [one["values"] for one in found if "error" not in one] == [{"mean": 4.5}, {"mean": 1.5}]
-    assert "'tmep' looks like it" in done.stderr
+    assert "'tmep' looks like it" in done.err
 
 
 def test_pictures_and_samples_are_not_mixed_up(jidoka, mean, tmp_path):
     (tmp_path / "shot.png").write_bytes(b"\x89PNG\r\n\x1a\n\xff")
     done = jidoka(mean, tmp_path / "shot.png")
-    assert done.returncode == 3
-    assert done.stderr.startswith("SERIES_UNREADABLE: ")
+    assert done.status == 3
+    assert done.err.startswith("SERIES_UNREADABLE: ")
 
 
 def test_a_bare_table_model_says_what_it_assumes(jidoka, tmp_path):
     onnx = models.classifier(tmp_path / "m.onnx")
     (tmp_path / "rows.csv").write_text("x,y\n1,2\n-1,-2\n")
     done = jidoka(onnx, tmp_path / "rows.csv")
-    assert done.returncode == 0
-    assert "assumed: each row" in done.stderr
-    assert [line.split("\t")[2] for line in done.stdout.splitlines()[1:]] == ["good 1.00", "bad 1.00"]
+    assert done.status == 0
+    assert "assumed: each row" in done.err
+    assert [line.split("\t")[2] for line in done.out.splitlines()[1:]] == ["good 1.00", "bad 1.00"]

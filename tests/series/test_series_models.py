@@ -140,6 +140,7 @@ def test_a_manifest_by_hand_is_short_and_its_errors_name_the_line(tmp_path, cach
     )
     (folder / "model.toml").write_text(text)
     assert manifest.takes_series(folder)
+    assert isinstance(manifest.read_model(folder), manifest.SeriesBundle)
     assert load_series(folder, cache=cache).channels == ("a", "b")
     (folder / "model.toml").write_text(text.replace("window_n", "windows_n"))
     with pytest.raises(ModelError, match=r"MODEL_MANIFEST_INVALID.*model.toml line 6.*did you mean 'window_n'\?"):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edge.cli.common import note, say, say_json
 from edge.errors import InputError
+
+if TYPE_CHECKING:
+    from edge.models.packing import Packed
 
 
 def pack(
@@ -61,8 +64,12 @@ def pack(
         packed = pack_reader(files, output, Wishes(None, *said), dictionary=labels)
     else:
         packed = pack_any(read_file(files[0]), output, Wishes(None if labels is None else read_labels(labels), *said))
+    _tell(packed, output, as_json=json)
+
+
+def _tell(packed: Packed, output: Path, *, as_json: bool) -> None:
     about = packed.manifest["model"]
-    if json:
+    if as_json:
         say_json(
             {
                 "bundle": str(output),

@@ -25,14 +25,24 @@ def load_series(
     """Load a series model, guarded. Raises ModelError; see :mod:`edge.models.series.manifest`, ``guard``."""
     path = Path(model)
     if path.is_dir():
-        found = manifest.read(path)
-        signature = guard.examine(found.onnx, found.sha256, external=found.external, cache=cache, limits=limits)
-    else:
-        bare = read_any(path)
-        assert isinstance(bare, BareFile)
-        signature = guard.examine(bare.onnx, bare.sha256, external=bare.external, cache=cache, limits=limits)
-        proposed, assumed = propose.propose(signature, read_graph(bare.onnx), bare.name)
-        found = SeriesBundle(proposed, bare.onnx, bare.sha256, None, bare.external, assumed)
+        return predictor_of(manifest.read(path), min_score, cache=cache, limits=limits)
+    bare = read_any(path)
+    assert isinstance(bare, BareFile)
+    signature = guard.examine(bare.onnx, bare.sha256, external=bare.external, cache=cache, limits=limits)
+    proposed, assumed = propose.propose(signature, read_graph(bare.onnx), bare.name)
+    found = SeriesBundle(proposed, bare.onnx, bare.sha256, None, bare.external, assumed)
+    return predictor_of(found, min_score, cache=cache, limits=limits)
+
+
+def predictor_of(
+    found: SeriesBundle,
+    min_score: float | None = None,
+    *,
+    cache: Path | None = None,
+    limits: guard.GuardLimits | None = None,
+) -> SeriesPredictor:
+    """The second half of :func:`load_series`, with what is read already. Raises ModelError."""
+    signature = guard.examine(found.onnx, found.sha256, external=found.external, cache=cache, limits=limits)
     runner = OnnxRunner(found.onnx, found.external)
     predictor = SeriesPredictor(
         found.manifest,

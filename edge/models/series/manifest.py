@@ -22,7 +22,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -30,12 +29,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from edge.config.check import checked, parse_toml
 from edge.domain import ModelRef
-from edge.errors import ConfigError, ModelError
+from edge.errors import ModelError
 from edge.models import bundle, external
-from edge.models.bundle import About, Sha256
+from edge.models.bundle import About, BareFile, Bundle, Sha256
 from edge.models.files import read_bounded
+from edge.models.parsing import Text, of_series
 from edge.models.toml import dump_toml, lean
 from edge.series.conventions import SeriesClassHead, SeriesHead, SeriesRawHead
 from edge.series.spec import SeriesInput
@@ -83,30 +82,26 @@ class SeriesBundle:
 def takes_series(path: Path) -> bool:
     """True for a bundle folder whose manifest gives channels. Never raises: whoever reads it says what is wrong."""
     try:
-        data = read_bounded(path / bundle.MANIFEST_FILE, bundle.MAX_MANIFEST_BYTES)
-        document = tomllib.loads(data.decode())
-    except (ModelError, ValueError, RecursionError):
+        return bundle.read_text(path).of_series
+    except ModelError:
         return False
-    given, about = document.get("input"), document.get("model")
-    if isinstance(about, dict) and about.get("task") == "series":
-        return True
-    return isinstance(given, dict) and "channels" in given
 
 
-def parse(data: bytes, name: str) -> SeriesManifest:
-    """Decode and check. Raises ModelError MODEL_MANIFEST_INVALID naming the line and the key."""
-    try:
-        document, locator = parse_toml(data, name)
-        return checked(document, SeriesManifest, locator)
-    except ConfigError as error:
-        hint = error.hint or "see the guide on series"
-        raise ModelError("MODEL_MANIFEST_INVALID", error.what, error.why, hint) from error
+def read_model(path: Path) -> Bundle | BareFile | SeriesBundle:
+    """What a user names, its manifest read once, whatever it is of. A bare file is not looked into. Raises ModelError as
+    :func:`edge.models.bundle.read_any`.
+    """
+    if not path.is_dir():
+        return bundle.read_any(path)
+    text = bundle.read_text(path)
+    return read(path, text) if text.of_series else bundle.read(path, text)
 
 
-def read(folder: Path) -> SeriesBundle:
-    """Read a bundle and check every file it lists. Raises ModelError as :func:`edge.models.bundle.read`."""
-    file = folder / bundle.MANIFEST_FILE
-    manifest = parse(read_bounded(file, bundle.MAX_MANIFEST_BYTES), str(file))
+def read(folder: Path, text: Text | None = None) -> SeriesBundle:
+    """Read a bundle and check every file it lists; ``text`` is its manifest where that is read already. Raises ModelError
+    as :func:`edge.models.bundle.read`.
+    """
+    manifest = of_series(text or bundle.read_text(folder), SeriesManifest)
     onnx = read_bounded(folder / bundle.MODEL_FILE, bundle.MAX_MODEL_BYTES)
     beside = external.read_beside(onnx, folder / bundle.MODEL_FILE)
     bundle.listed_files(folder, manifest.files, onnx, beside)
