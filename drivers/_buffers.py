@@ -20,6 +20,9 @@ MOST = 6
 """Frames of one source that are looked at at once: read, waiting, in two workers, kept for evidence, the newest. Where
 more are held, those over it come and go with the system's own memory."""
 
+LOOK_BACK = 100
+"""Takes after which buffers that none of them needed are given back."""
+
 _PRIVATE: dict[str, int] = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
 
 
@@ -35,6 +38,12 @@ class Buffers:
         self._most = most
         self._held: list[Image] = []
         self._shape: tuple[int, ...] = ()
+        self._takes = self._in_use = 0
+
+    @property
+    def count(self) -> int:
+        """Buffers that are kept now, in use or not."""
+        return len(self._held)
 
     def expect(self, shape: tuple[int, ...]) -> None:
         """What frames look like from now on: uint8, ``(height, width, channels)``."""
@@ -45,13 +54,22 @@ class Buffers:
         """A C-contiguous array of any values that nobody else holds; None before the shape is known."""
         if not self._shape:
             return None
-        for at in range(len(self._held)):
-            if _references(self._held, at) == _FREE:
-                return self._held[at]
-        new = _outside_heap(self._shape)
-        if len(self._held) < self._most:
-            self._held.append(new)
-        return new
+        free = (at for at in range(len(self._held)) if _references(self._held, at) == _FREE)
+        at = next(free, len(self._held))
+        if at == self._most:
+            return _outside_heap(self._shape)
+        if at == len(self._held):
+            self._held.append(_outside_heap(self._shape))
+        image = self._held[at]
+        self._forget(at + 1)
+        return image
+
+    def _forget(self, in_use: int) -> None:
+        """Give back what the last takes did without: how many frames are held at once rises with every hitch."""
+        self._takes, self._in_use = self._takes + 1, max(self._in_use, in_use)
+        if self._takes == LOOK_BACK:
+            del self._held[self._in_use :]
+            self._takes = self._in_use = 0
 
 
 def _outside_heap(shape: tuple[int, ...]) -> Image:

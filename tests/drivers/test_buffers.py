@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers._buffers import MOST, Buffers
+from drivers._buffers import LOOK_BACK, MOST, Buffers
 from drivers._capture import VideoReader
 from edge.ports import Image
 
@@ -76,6 +76,24 @@ def test_no_two_holders_share_memory(steps: list[int | None], most: int) -> None
         elif held:
             del held[sorted(held)[step % len(held)]]
         assert all((image == value).all() for value, image in held.items())
+
+
+def test_what_a_hitch_needed_is_given_back() -> None:
+    buffers = ready()
+    held = [buffers.take() for _ in range(MOST)]
+    places = {address(image) for image in held}
+    kept = held[0]
+    del held
+    for _ in range(2 * LOOK_BACK):
+        buffers.take()
+    later = [buffers.take() for _ in range(MOST - 1)]
+    assert address(later[0]) in places  # the one that was used all the time
+    assert kept is not None
+    assert buffers.count == MOST
+    del later, kept
+    for _ in range(2 * LOOK_BACK):
+        buffers.take()
+    assert buffers.count == 1
 
 
 def test_frames_of_another_size_begin_anew() -> None:
