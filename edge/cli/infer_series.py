@@ -11,13 +11,13 @@ import typer
 
 from edge.cli.common import note, progress, say_json, say_table
 from edge.errors import Exit, InputError, JidokaError, ModelError
+from edge.series.spec import TABLE_SUFFIXES
 
 if TYPE_CHECKING:
     from edge.models.series.predictor import SeriesPredictor
     from edge.series.windows import Window
     from edge.vision.prediction import Prediction
 
-ENDINGS = frozenset({".csv", ".tsv", ".txt", ".dat", ".jsonl", ".ndjson", ".npy"})
 _SHOWN = 8
 """So many classes or values are named in a line of the table."""
 
@@ -28,7 +28,7 @@ def is_series(model: Path, inputs: Sequence[Path]) -> bool:
         from edge.models.series.manifest import takes_series
 
         return takes_series(model)
-    return model.suffix.lower() == ".onnx" and all(one.suffix.lower() in ENDINGS for one in inputs)
+    return model.suffix.lower() == ".onnx" and all(one.suffix.lower() in TABLE_SUFFIXES for one in inputs)
 
 
 def infer_series(model: Path, inputs: Sequence[Path], *, json: bool, min_score: float | None) -> None:

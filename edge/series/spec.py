@@ -9,6 +9,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".dat", ".jsonl", ".ndjson", ".npy"})
+"""Endings of files that hold samples."""
+
 Layout = Literal["tc", "ct", "flat_tc", "flat_ct"]
 Gaps = Literal["refuse", "hold", "linear"]
 

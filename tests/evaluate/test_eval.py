@@ -242,3 +242,14 @@ def test_windows_of_samples_from_a_list_of_tables(evaluate, tmp_path: Path) -> N
     assert (found["intervals"]["accuracy"]["count"], found["intervals"]["accuracy"]["of"]) == (3, 4)
     assert found["inspection"]["overkill"]["count"] == 1
     assert found["worst"][0]["source"] == "up.csv#2"
+
+
+def test_a_bare_model_of_samples_on_a_folder_of_tables_a_class(evaluate, tmp_path: Path) -> None:
+    graph = series.classifier(tmp_path / "m.onnx", "tensor")
+    for label, rows in (("good", "1,2"), ("good", "2,1"), ("bad", "-3,1"), ("bad", "-1,-2")):
+        (tmp_path / "data" / label).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / label / f"{rows}.csv").write_text(f"a,b\n{rows}\n")
+    bare = evaluate(graph, tmp_path / "data", "--json")
+    assert "folders, one a class: bad, good; 4 tables" in bare.err
+    assert bare.status == 0, bare.err
+    assert bare.document["intervals"]["accuracy"]["of"] == 4

@@ -55,7 +55,8 @@ def evaluate(
     Data sets: a folder with a folder a class (one of them good: good and bad are told apart); MVTec's
     test/ and ground_truth/; COCO JSON; YOLO text files; images/ and masks/, or masks beside the
     pictures; CSV with a header: file,label or file,label,x0,y0,x1,y1 or file,mask or file,text. For
-    models of samples: CSV with file,label or file and numbers, each file a table.
+    models of samples: a folder of tables a class, or CSV with file,label or file and numbers, each
+    file a table.
 
     Ctrl-C ends early and says what was found so far.
     """
@@ -74,18 +75,20 @@ def evaluate(
         truth = _spread(truth, limit)
     for sentence in truth.said:
         note(f"data set: {sentence}")
-    evaluator = Evaluator(_loaded(model, min_score), truth, settings)
+    evaluator = Evaluator(_loaded(model, min_score, [sample.file for sample in truth.samples]), truth, settings)
     _judge(evaluator, model, html, json=json)
 
 
-def _loaded(model: Path, min_score: float | None) -> Any:
-    """A predictor of pictures or of windows of samples, or an error that names the model."""
+def _loaded(model: Path, min_score: float | None, files: list[Path]) -> Any:
+    """A predictor of pictures or of windows of samples, or an error that names the model. What a bare file takes is told by
+    the data set's files.
+    """
+    from edge.cli.infer_series import is_series
     from edge.models.loading import load
     from edge.models.series.loading import load_series
-    from edge.models.series.manifest import takes_series
 
     try:
-        series = model.is_dir() and takes_series(model)
+        series = is_series(model, files)
         predictor = load_series(model, min_score=min_score) if series else load(model, min_score=min_score)
     except ModelError as error:
         what = error.what if str(model) in error.what else f"{model}: {error.what}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edge.errors import InputError, JidokaError
 from edge.evaluate.datasets.coco import read_coco
-from edge.evaluate.datasets.files import entries, is_picture, subfolders, under
+from edge.evaluate.datasets.files import entries, is_picture, is_table, subfolders, under
 from edge.evaluate.datasets.folders import pairs, read_folders
 from edge.evaluate.datasets.masks import folders_of, read_masks
 from edge.evaluate.datasets.table import read_csv
@@ -56,11 +56,17 @@ def recognise(path: Path) -> tuple[str, Path]:
     tables = [p for p in entries(path) if p.suffix.lower() == ".csv"]
     if len(tables) == 1:
         return "csv", tables[0]
-    if any(next(under(folder), None) is not None for folder in subfolders(path)):
+    if _classes(path, is_picture):
         return "folders", path
     if any(mask is not None for _, mask in pairs([p for p in entries(path) if is_picture(p)])):
         return "masks", path
-    raise _unknown(path, "it has neither folders of pictures nor labels beside them")
+    if _classes(path, is_table):
+        return "folders", path
+    raise _unknown(path, "it has neither folders of pictures or tables nor labels beside them")
+
+
+def _classes(path: Path, wanted: Callable[[Path], bool]) -> bool:
+    return any(next(under(folder, wanted=wanted), None) is not None for folder in subfolders(path))
 
 
 def _file_for(path: Path, kind: str) -> Path:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from edge.errors import InputError
 from edge.evaluate.truth import invalid, too_large
 from edge.models.files import read_bounded
+from edge.series.spec import TABLE_SUFFIXES
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm"})
 MAX_SAMPLES = 200_000
@@ -46,13 +47,18 @@ def subfolders(folder: Path) -> list[Path]:
     return [path for path in entries(folder) if path.is_dir()]
 
 
-def under(folder: Path, depth: int = 4) -> Iterator[Path]:
+def is_table(path: Path) -> bool:
+    """Samples of sensors, by its name's ending."""
+    return path.suffix.lower() in TABLE_SUFFIXES and not path.name.startswith(".")
+
+
+def under(folder: Path, depth: int = 4, wanted: Callable[[Path], bool] = is_picture) -> Iterator[Path]:
     """Pictures in a folder and the folders in it, a few levels down, links to folders not followed."""
     for path in entries(folder):
-        if is_picture(path):
+        if wanted(path) and not path.is_dir():
             yield path
         elif depth and path.is_dir() and not path.is_symlink():
-            yield from under(path, depth - 1)
+            yield from under(path, depth - 1, wanted)
 
 
 def read_text(file: Path, max_bytes: int = MAX_TEXT_BYTES) -> str:

@@ -1,12 +1,21 @@
-"""Folders a class, and MVTec's layout with masks (``test/<defect>/*.png``, ``ground_truth/<defect>/*_mask.png``)."""
+"""Folders a class (of pictures, or of tables of samples where there are none), and MVTec's layout with masks (``test/<defect>/*.png``, ``ground_truth/<defect>/*_mask.png``)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edge.errors import InputError
-from edge.evaluate.datasets.files import MAX_CLASSES, MAX_SAMPLES, name_of, pictures, subfolders, under
+from edge.evaluate.datasets.files import (
+    MAX_CLASSES,
+    MAX_SAMPLES,
+    is_picture,
+    is_table,
+    name_of,
+    pictures,
+    subfolders,
+    under,
+)
 from edge.evaluate.truth import Dataset, Sample, is_good, too_large
 
 _SPLITS = ("test", "val", "valid", "validation")
@@ -15,15 +24,21 @@ _SPLITS = ("test", "val", "valid", "validation")
 def read_folders(root: Path) -> Dataset:
     """The folders of ``root``, or of its ``test`` or ``val`` where there is one, each a class."""
     top = next((root / split for split in _SPLITS if (root / split).is_dir()), root)
-    classes = [folder for folder in subfolders(top) if next(under(folder), None) is not None]
+    folders = subfolders(top)
+    wanted, noun = is_picture, "pictures"
+    if not any(next(under(folder), None) for folder in folders):
+        wanted, noun = is_table, "tables"
+    classes = [folder for folder in folders if next(under(folder, wanted=wanted), None) is not None]
     if len(classes) > MAX_CLASSES:
         raise too_large(top, "folders", MAX_CLASSES)
     if not classes:
-        raise InputError("DATASET_EMPTY", f"{top} has no folder with pictures in it", "", "see the guide on data sets")
+        raise InputError(
+            "DATASET_EMPTY", f"{top} has no folder with pictures or tables in it", "", "see the guide on data sets"
+        )
     truth = root / "ground_truth"
     samples: list[Sample] = []
     for folder in classes:
-        for path, mask in _with_masks(folder, truth / folder.name if truth.is_dir() else None):
+        for path, mask in _with_masks(folder, truth / folder.name if truth.is_dir() else None, wanted):
             good = is_good(folder.name)
             masked = mask is not None or (truth.is_dir() and good)
             samples.append(
@@ -35,12 +50,14 @@ def read_folders(root: Path) -> Dataset:
     split = "" if top == root else f" in {top.name}/"
     masks = sum(s.mask is not None for s in samples)
     with_masks = f", {masks} with a mask" if masks else ""
-    said = (f"folders{split}, one a class: {_shown(names)}; {len(samples)} pictures{with_masks}",)
+    said = (f"folders{split}, one a class: {_shown(names)}; {len(samples)} {noun}{with_masks}",)
     return Dataset("folders", root, tuple(samples), names, said)
 
 
-def _with_masks(folder: Path, truth: Path | None) -> list[tuple[Path, Path | None]]:
-    """Pictures of a class, and the mask of each where there is one: in ``truth``, or of the same name beside it."""
+def _with_masks(folder: Path, truth: Path | None, wanted: Callable[[Path], bool]) -> list[tuple[Path, Path | None]]:
+    """Files of a class, and the mask of each where there is one: in ``truth``, or of the same name beside it."""
+    if wanted is is_table:
+        return [(path, None) for path in under(folder, wanted=wanted)]
     if truth is not None:
         masks = {path.stem.removesuffix("_mask"): path for path in pictures(truth)} if truth.is_dir() else {}
         return [(path, masks.get(path.stem)) for path in under(folder)]
