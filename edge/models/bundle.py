@@ -221,7 +221,7 @@ def read(folder: Path, text: Text | None = None) -> Bundle:
         if manifest.files:
             raise _invalid(str(folder / MANIFEST_FILE), f'[files] does not list "{name}"')
         if name not in beside:
-            kept[name] = read_bounded(_inside(folder, name), MAX_FILE_BYTES)
+            kept[name] = read_bounded(inside(folder, name), MAX_FILE_BYTES)
     golden_files, data_files = ({n: kept[n] for n in names} for names in (golden_names, data_names))
     return Bundle(manifest, onnx, external.identity(sha256_of(onnx), beside), folder, golden_files, data_files, beside)
 
@@ -241,7 +241,7 @@ def listed_files(
         if name == MODEL_FILE:
             data = onnx
         else:
-            data = beside[name] if name in beside else read_bounded(_inside(folder, name), MAX_FILE_BYTES)
+            data = beside[name] if name in beside else read_bounded(inside(folder, name), MAX_FILE_BYTES)
         if sha256_of(data) != digest:
             raise ModelError(
                 "MODEL_CHECKSUM",
@@ -274,7 +274,7 @@ def write(folder: Path, manifest: Manifest, onnx: Path | bytes, extra: dict[str,
         shutil.copyfile(onnx, folder / MODEL_FILE)
     files = {MODEL_FILE: sha256_of((folder / MODEL_FILE).read_bytes())}
     for name, data in sorted((beside | (extra or {})).items()):
-        path = _inside(folder, name)
+        path = inside(folder, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         files[name] = sha256_of(data)
@@ -283,7 +283,7 @@ def write(folder: Path, manifest: Manifest, onnx: Path | bytes, extra: dict[str,
     return read(folder)
 
 
-def _inside(folder: Path, name: str) -> Path:
+def inside(folder: Path, name: str) -> Path:
     """The path of a listed file; nothing a manifest says leads out of its folder, symbolic links included."""
     path = folder / name
     if not name or Path(name).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):

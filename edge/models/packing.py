@@ -187,7 +187,7 @@ def _pack_series(file: BareFile, folder: Path, wishes: Wishes, signature: guard.
     document = changes.apply(document, list(wishes.assignments), SeriesManifest)
     manifest = parsing.of_series(parsing.changed(document), SeriesManifest)
     try:
-        made = series_manifest.write(folder, manifest, file.onnx)
+        made = series_manifest.write(folder, manifest, file.onnx, file.external)
     except OSError as error:
         raise _unwritable(folder, error) from error
     licence = made.manifest.model.licence or licence_of(signature.metadata)

@@ -12,11 +12,16 @@ import pytest
 from edge.errors import ModelError
 from edge.models import bundle, external
 from edge.models.bundle import About, BareFile, Manifest, read_any, sha256_of
+from edge.models.inspect.source import read_file
 from edge.models.loading import load
+from edge.models.packing import Wishes, pack_any
 from edge.models.runner import OnnxRunner
+from edge.models.series.loading import load_series
+from edge.models.series.manifest import read as read_series
 from edge.vision.conventions import ClassifyHead
 from edge.vision.spec import InputSpec
 from tests.models import graphs
+from tests.series import trained
 
 SHAPE = (1, 3, 64, 64)
 ABOUT = About(name="beside", task="classify", labels=("a", "b", "c", "d"))
@@ -93,3 +98,14 @@ def test_large_data_is_refused_unread(tmp_path):
     with pytest.raises(ModelError) as caught:
         read_any(path)
     assert caught.value.code == "MODEL_TOO_LARGE"
+
+
+def test_a_bundle_of_a_series_model_takes_them_along_too(tmp_path, cache):
+    path = trained.linear_classifier(tmp_path / "m.onnx", np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
+    whole = load_series(path, cache=cache)
+    made = onnx.load(path)
+    onnx.save_model(made, path, save_as_external_data=True, location="w.bin", size_threshold=0)
+    pack_any(read_file(path), tmp_path / "b", Wishes())
+    assert {"model.onnx", "w.bin"} <= set(read_series(tmp_path / "b").manifest.files)
+    samples = np.array([[1.0, 2.0]])
+    assert load_series(tmp_path / "b", cache=cache)(samples).values == whole(samples).values != {}

@@ -22,6 +22,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -108,10 +109,17 @@ def read(folder: Path, text: Text | None = None) -> SeriesBundle:
     return SeriesBundle(manifest, onnx, external.identity(bundle.sha256_of(onnx), beside), folder, beside)
 
 
-def write(folder: Path, manifest: SeriesManifest, onnx: bytes) -> SeriesBundle:
-    """Make a bundle folder; return it as read back. ``manifest.files`` is computed here."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / bundle.MODEL_FILE).write_bytes(onnx)
-    complete = msgspec.structs.replace(manifest, files={bundle.MODEL_FILE: bundle.sha256_of(onnx)})
+def write(
+    folder: Path, manifest: SeriesManifest, onnx: bytes, beside: Mapping[str, bytes] | None = None
+) -> SeriesBundle:
+    """Make a bundle folder; return it as read back. ``beside``: the model's external data by location. ``manifest.files`` is
+    computed here.
+    """
+    files = {bundle.MODEL_FILE: onnx, **(beside or {})}
+    for name, data in files.items():
+        path = bundle.inside(folder, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    complete = msgspec.structs.replace(manifest, files={name: bundle.sha256_of(data) for name, data in files.items()})
     (folder / bundle.MANIFEST_FILE).write_text(dump_toml(lean(complete)), encoding="utf-8")
     return read(folder)
