@@ -44,8 +44,10 @@ COLUMNS = (
     "labels",
     "findings",
     "reasons",
+    "values",
+    "views",
 )
-"""The last two are JSON; ``labels`` are the findings' labels, highest score first."""
+"""The last four are JSON; ``labels`` are the findings' labels, highest score first."""
 
 
 class Decision(StrEnum):
@@ -126,7 +128,7 @@ def _cell(row: dict[str, Any], name: str) -> object:
         return row["latency_ms"].get("total", "")
     if name == "labels":
         value: object = " ".join(finding["label"] for finding in row["findings"])
-    elif name in {"findings", "reasons"}:
+    elif name in {"findings", "reasons", "values", "views"}:
         return json.dumps(row[name])
     else:
         value = row[name]

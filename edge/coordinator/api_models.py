@@ -147,8 +147,17 @@ class ReasonOut(BaseModel):
     wanted: str = ""
 
 
+class ViewOut(BaseModel):
+    """What one of several cameras gave to a part's verdict."""
+
+    source: str
+    frames: int = 0
+    frame_no: int = 0
+    findings: int = 0
+
+
 class ResultOut(RowOut):
-    """One verdict."""
+    """One verdict. ``values`` are named numbers the model gave; ``views`` is empty where one camera looks at a part."""
 
     decision: str
     source: str
@@ -166,6 +175,8 @@ class ResultOut(RowOut):
     reasons: list[ReasonOut]
     findings: list[FindingOut]
     latency_ms: dict[str, float]
+    values: dict[str, float]
+    views: list[ViewOut]
 
 
 class EventOut(RowOut):

@@ -17,7 +17,7 @@ from edge.coordinator import schema, sql
 from edge.domain import Decision
 
 MAX_PAGE: Final = 1000
-_JSON_COLUMNS: Final = ("findings", "reasons", "latency_ms", "data")
+_JSON_COLUMNS: Final = ("findings", "reasons", "latency_ms", "values", "views", "data")
 _TABLES: Final = {"results": schema.results, "events": schema.events, "evidence": schema.evidence}
 
 Order = Literal["newest", "oldest"]

@@ -62,6 +62,8 @@ def _result(result: Result) -> dict[str, Any]:
         "reasons": text_of(result.reasons),
         "findings": text_of(result.findings),
         "latency_ms": text_of(result.latency_ms),
+        "values": text_of(result.values),
+        "views": text_of(result.views),
     }
 
 

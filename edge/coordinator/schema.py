@@ -1,4 +1,4 @@
-"""The ledger's tables, version 1, as SQLAlchemy Core metadata, and the migrations that lead to the newest version.
+"""The ledger's tables, as SQLAlchemy Core metadata, and the migrations that lead to the newest version.
 
 ::
 
@@ -11,7 +11,7 @@ acknowledgement, one fsync serves the batch, and one file is the backup. SQLite 
 this way. The price: the file keeps its largest size until it is vacuumed; freed pages are used again.
 
 A migration is never edited once published; a new one is appended to ``MIGRATIONS``. Version 1 creates what is below.
-Whoever adds a column adds it here and writes the step for ledgers that exist.
+Whoever adds a column adds it here and writes the step for ledgers that exist, which finds it there in those that begin.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    inspect,
 )
 
 metadata = MetaData()
@@ -89,6 +90,8 @@ results = Table(
     Column("reasons", Text, nullable=False),
     Column("findings", Text, nullable=False),
     Column("latency_ms", Text, nullable=False),
+    Column("values", Text, nullable=False, server_default="{}"),
+    Column("views", Text, nullable=False, server_default="[]"),
     UniqueConstraint("stream_id", "seq"),
     Index("results_utc_ms", "utc_ms"),
     Index("results_decision", "decision", "id"),
@@ -191,5 +194,13 @@ def _version_1(connection: Connection) -> None:
             connection.exec_driver_sql(f"ALTER TABLE {table.name} SET ({often})")
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_version_1,)
+def _version_2(connection: Connection) -> None:
+    """Named numbers and views of results."""
+    there = {column["name"] for column in inspect(connection).get_columns("results")}
+    for name, empty in (("values", "{}"), ("views", "[]")):
+        if name not in there:
+            connection.exec_driver_sql(f"ALTER TABLE results ADD COLUMN \"{name}\" TEXT NOT NULL DEFAULT '{empty}'")
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_version_1, _version_2)
 """``MIGRATIONS[n]`` leads from version n to n + 1."""

@@ -12,7 +12,7 @@ import pytest
 from edge.coordinator.api import make_api
 from edge.coordinator.http import LOOPBACK_HOSTS, HttpServer
 from edge.coordinator.service import Coordinator, Options
-from edge.domain import Finding, ModelRef, Reason
+from edge.domain import Finding, ModelRef, Reason, View
 from edge.errors import JidokaError
 from edge.events_fleet import AgentKnown
 from edge.messages import Event, Evidence, Latency, Record, Reported, Result, State, encode_record
@@ -35,7 +35,9 @@ def result(n: int, decision: str = "pass", source: str = "cam") -> Result:
     found = (Finding("=scratch", 0.9, (1.0, 2.0, 3.0, 4.0), 4.0),) if decision == "fail" else ()
     why = (Reason("score", "=scratch", 0.9, 0.5),) if decision == "fail" else ()
     name = (decision, 1_000 * n, source, n, n, 1, n)
-    return Result(*name, reasons=why, findings=found, model=MODEL, latency_ms=Latency(total=7.5))  # type: ignore[arg-type]
+    more = {"values": {"gap_mm": 0.5 * n}, "views": (View("cam", 1, n, len(found)), View("side"))}
+    told = {"reasons": why, "findings": found, "model": MODEL, "latency_ms": Latency(total=7.5)}
+    return Result(*name, **told, **more)  # type: ignore[arg-type]
 
 
 def batch(first: int, n: int, utc_ms: int = 1, kind: str = "results", site: str = "hall") -> Batch:

@@ -121,6 +121,11 @@ def test_results_by_filter(serving: Serving, http: httpx.Client) -> None:
         }
     ]
     assert (row["reasons"][0]["limit"], row["latency_ms"], row["model_version"]) == (0.5, {"total": 7.5}, "1.2.0")
+    assert row["values"] == {"gap_mm": 2.5}
+    assert [(view["source"], view["frames"], view["findings"]) for view in row["views"]] == [
+        ("cam", 1, 1),
+        ("side", 0, 0),
+    ]
 
 
 @both

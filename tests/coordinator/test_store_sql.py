@@ -51,6 +51,22 @@ def test_a_ledger_of_a_later_release_is_left_alone(ledger: SqlLedger, url: str) 
     assert code_of(caught) == "STORE_TOO_NEW"
 
 
+def test_a_ledger_of_the_first_schema_is_brought_up_to_date_with_its_rows(ledger: SqlLedger, url: str) -> None:
+    ledger.commit([batch(1, 3)])
+    with sql.writing(ledger.engine) as connection:
+        for name in ("values", "views"):
+            connection.exec_driver_sql(f'ALTER TABLE results DROP COLUMN "{name}"')
+        connection.execute(sa.delete(schema.schema_version).where(schema.schema_version.c.version > 1))
+    again = SqlLedger(url)
+    again.commit([batch(4, 1)])
+    rows = page(again.engine, "results", Filter(), order="oldest").rows
+    assert [(row["seq"], row["values"], len(row["views"])) for row in rows] == [
+        *[(n, {}, 0) for n in (1, 2, 3)],
+        (4, {"gap_mm": 2.0}, 2),
+    ]
+    again.close()
+
+
 def test_one_holder_at_a_time_and_the_next_after_expiry(ledger: SqlLedger) -> None:
     engine = ledger.engine
     assert lease.hold(engine, "hall", "one", 1_000, 10) == 1
