@@ -15,7 +15,9 @@ from edge.models import bundle, contract, guard
 from edge.models.graph.limits import GraphPolicy
 from edge.models.tuning.plan import Plan, Wish, plan_of
 from edge.models.tuning.runners import AnyRunner, runner_of
+from edge.models.tuning.way import Way
 from edge.models.variants.reading import with_variant
+from edge.models.variants.table import AUTO
 from edge.vision.conventions import outputs_named
 
 MB = 1024 * 1024
@@ -49,6 +51,19 @@ def admit(
     Raises ModelError; see :mod:`edge.models.guard`, ``inspect`` and ``variants.reading``.
     """
     plan = Plan() if wish is None else plan_of(what, wish, cache)
+    try:
+        return _planned(what, plan, cache, limits)
+    except ModelError as error:
+        # What was chosen by itself and does not work here any more costs a sentence, not the start.
+        if wish is None or wish.variant != AUTO or (not plan.variant and plan.way.runtime == Way().runtime):
+            raise
+        plan = Plan("", Way(workers=wish.workers or 1), (*plan.notes, f"the profile is not used: {error}"))
+        return _planned(what, plan, cache, limits)
+
+
+def _planned(
+    what: bundle.Bundle | bundle.BareFile, plan: Plan, cache: Path | None, limits: guard.GuardLimits | None
+) -> Admitted:
     if isinstance(what, bundle.BareFile):
         return _bare(what, cache, limits, plan)
     if plan.variant:

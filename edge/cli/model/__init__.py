@@ -14,6 +14,7 @@ from edge.cli.model.check import check
 from edge.cli.model.eval import evaluate
 from edge.cli.model.inspect import inspect
 from edge.cli.model.pack import pack
+from edge.cli.model.quantize import quantize
 from edge.cli.model.show import show
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Look into, pack, try and measure models.")
@@ -24,4 +25,5 @@ app.command()(check)
 app.command("eval")(evaluate)
 app.command()(inspect)
 app.command()(pack)
+app.command()(quantize)
 app.command()(show)

@@ -7,21 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from edge.errors import JidokaError
-from edge.models import bundle, guard
-from edge.models.admit import Admitted, admit
+from edge.models.admit import admit
 from edge.models.benching.measuring import Form
 from edge.models.bundle import BareFile, Bundle, read_any
-from edge.models.loading import predictor_of
+from edge.models.plain import examined, plain
 from edge.models.predictor import Predictor
 from edge.models.timing import since_ms
 from edge.models.variants.reading import with_variant
 from edge.ports import Image
 from edge.vision import imageio
-from edge.vision.conventions import HEAD_TASK
 
 _TIMED = 15
 """So often is each picture prepared and read, of which the median is told."""
@@ -73,29 +70,6 @@ def subject_of(path: Path, images: Sequence[Image], cache: Path | None = None) -
     before_ms, after_ms = _around(predictor, shown)
     name = original.manifest.model.name
     return Subject(name, found, tuple(forms), before_ms, after_ms, tuple(notes))
-
-
-def examined(found: Bundle, cache: Path | None = None) -> guard.Signature:
-    """The guard's word on a bundle's model (a variant's too). Raises ModelError."""
-    spec = found.manifest.input
-    size_px = (spec.width_px, spec.height_px)
-    return guard.examine(found.onnx, found.sha256, external=found.external, size_px=size_px, cache=cache)
-
-
-def plain(admitted: Admitted) -> Predictor:
-    """The model alone, without stages, tiles and golden pictures. Raises ModelError."""
-    manifest = admitted.bundle.manifest
-    about = msgspec.structs.replace(manifest.model, task=HEAD_TASK.get(type(manifest.output), manifest.model.task))
-    bare = msgspec.structs.replace(manifest, model=about, stage=(), tiling=None, golden=())
-    alone = bundle.Bundle(
-        bare,
-        admitted.bundle.onnx,
-        admitted.bundle.sha256,
-        folder=admitted.bundle.folder,
-        data_files=admitted.bundle.data_files,
-        external=admitted.bundle.external,
-    )
-    return predictor_of(Admitted(alone, admitted.signature, admitted.runner, admitted.assumed))
 
 
 def _own_picture(found: Bundle) -> list[Image]:

@@ -1,0 +1,211 @@
+"""From a bundle and pictures to a variant that agrees with the original and is the fastest of those that do."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from edge.errors import InputError, JidokaError, ModelError, StoreError
+from edge.models.bundle import MANIFEST_FILE, Bundle, Manifest, parse, sha256_of
+from edge.models.runtime import ort
+from edge.models.toml import dump_toml, lean
+from edge.models.tuning.machine import Machine
+from edge.models.variants import comparing, nodes
+from edge.models.variants.comparing import Compared, Pair
+from edge.models.variants.recipes import Recipe, make, prepared, recipes_for
+from edge.models.variants.table import FOLDER, Agreed, Variant
+from edge.ports import Image
+
+SMALL_ALREADY = frozenset({"ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "DequantizeLinear"})
+LEAST_PICTURES = 4
+MAX_PICTURES = 200
+"""More make no better ranges, and each is looked at by every candidate."""
+
+
+@dataclass(slots=True)
+class Tried:
+    """One recipe: what came of it. ``error``: it could not be made, or the guard refused it."""
+
+    recipe: Recipe
+    data: bytes = b""
+    compared: Compared | None = None
+    speed: float = 0.0
+    error: str = ""
+
+    def agrees(self, least: float) -> bool:
+        """Whether it may be used."""
+        lower = None if self.compared is None else self.compared.lower
+        return lower is not None and lower >= least
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Material:
+    """Pictures by index, as they are needed: ``load`` reads one."""
+
+    load: Callable[[int], Image]
+    count: int
+
+    def images(self) -> Iterator[tuple[bool, Image]]:
+        """All, each with whether it is kept back."""
+        for i, kept_back in enumerate(comparing.split(self.count)):
+            yield kept_back, self.load(i)
+
+
+@dataclass(slots=True)
+class Search:
+    """The work, recipe by recipe, so that whoever calls can show how far it is."""
+
+    found: Bundle
+    material: Material
+    machine: Machine
+    least: float
+    tried: list[Tried] = field(default_factory=list)
+    _original: Pair | None = None
+    _model: Any = None
+
+    def recipes(self, mode: str, method: str) -> list[list[Recipe]]:
+        """What is worth a try, in groups. Raises ModelError MODEL_NOT_QUANTIZABLE, InputError CALIBRATION_TOO_FEW."""
+        if self.material.count < LEAST_PICTURES:
+            what = f"{self.material.count} pictures are too few"
+            why = f"at least {LEAST_PICTURES} are needed: every fourth is kept back to check on"
+            raise InputError("CALIBRATION_TOO_FEW", what, why)
+        self._original = comparing.pair_of(self.found)
+        self._model = prepared(self.found.onnx, dict(self.found.external))
+        layers = set(nodes.learnt(self._model.graph))
+        kinds = {node.op_type for node in self._model.graph.node if node.name in layers}
+        if not kinds and mode != "fp16":
+            small = any(node.op_type in SMALL_ALREADY for node in self._model.graph.node)
+            why = "it is int8 already" if small else "it has no convolution and no product with constant weights"
+            raise ModelError("MODEL_NOT_QUANTIZABLE", "the model has no layers to make smaller", why)
+        return recipes_for(mode, method, has_convolutions="Conv" in kinds)
+
+    def run(self, recipe: Recipe) -> Tried:
+        """Make it and hold it against the original."""
+        assert self._original is not None, "recipes() comes first"
+        one = Tried(recipe)
+        self.tried.append(one)
+        try:
+            one.data = make(self._model, recipe, self._feeds, self.machine)
+            made = comparing.as_variant(self.found, recipe.name, one.data, sha256_of(one.data))
+            pair = comparing.pair_of(made)
+            one.compared = comparing.compare(self._original, pair, self.material.images())
+            one.speed = comparing.speed(self._original, pair, self.material.load(0))
+        except ModelError as error:
+            one.error = error.why or error.what if error.code == "MODEL_NOT_QUANTIZABLE" else str(error)
+        return one
+
+    def best(self) -> Tried | None:
+        """The fastest that agrees."""
+        good = [one for one in self.tried if one.agrees(self.least)]
+        return max(good, key=lambda one: one.speed, default=None)
+
+    def refusal(self) -> JidokaError:
+        """Why there is none, in one line."""
+        compared = [(one, one.compared) for one in self.tried if one.compared is not None]
+        known = [(lower, one, c) for one, c in compared if (lower := c.lower) is not None]
+        if known:
+            lower, one, c = max(known, key=lambda row: row[0])
+            why = (
+                f"the best ({one.recipe.how}): {lower:.3f} of 1 asked {self.least:g}: {c.figure}, {c.pictures} pictures"
+            )
+            hint = "more pictures, another --mode, or a larger --max-drop"
+            return ModelError("MODEL_VARIANT_DISAGREES", "no variant agrees with the original", why, hint)
+        if compared:
+            what = "nothing can be said of how a variant agrees with the original"
+            why = "the model finds nothing in these pictures, or says the same of all"
+            return InputError("CALIBRATION_SAYS_NOTHING", what, why, "take pictures of what it is for")
+        why = "; ".join(dict.fromkeys(one.error for one in self.tried))
+        return ModelError("MODEL_NOT_QUANTIZABLE", "no variant of the model could be made", why)
+
+    def _feeds(self) -> Iterator[dict[str, NDArray[Any]]]:
+        assert self._original is not None
+        for i in comparing.pictures_for(comparing.split(self.material.count)):
+            feeds = self._original.found.feeds(self.material.load(i))
+            yield {name: np.ascontiguousarray(value) for name, value in feeds.items()}
+
+
+def row_for(found: Bundle, one: Tried, least: float, machine: Machine, name: str) -> Variant:
+    """The manifest's row of a variant that agrees."""
+    compared = one.compared
+    assert compared is not None
+    value = compared.lower
+    assert value is not None
+    agreed = Agreed(
+        figure=compared.figure,
+        value=_short(value),
+        least=least,
+        pictures=compared.pictures,
+        held_out=compared.held_out,
+        held_out_value=None if compared.held_out_value is None else _short(compared.held_out_value),
+        score_error=_short(compared.score_error),
+        raw_error=_short(compared.raw_error),
+    )
+    return Variant(
+        name=name,
+        sha256=sha256_of(one.data),
+        of=found.sha256,
+        how=one.recipe.how,
+        made_with=f"onnxruntime {ort.__version__}",
+        speed=round(one.speed, 2) or 0.01,
+        on=machine.cpu,
+        agreement=agreed,
+    )
+
+
+def put(found: Bundle, row: Variant, data: bytes, output: Path | None = None) -> Path:
+    """Write a variant into the bundle, or into a copy of it: first the file, then the manifest that names it. What a
+    person wrote into model.toml is kept. Raises StoreError BUNDLE_UNWRITABLE.
+    """
+    assert found.folder is not None
+    folder = found.folder if output is None else output
+    try:
+        if output is not None:
+            shutil.copytree(found.folder, output, dirs_exist_ok=True)
+        (folder / FOLDER).mkdir(exist_ok=True)
+        _whole(folder / row.file, data)
+        rows = (*(one for one in found.manifest.variant if one.name != row.name), row)
+        text = (folder / MANIFEST_FILE).read_text(encoding="utf-8")
+        _whole(folder / MANIFEST_FILE, _text(text, replace(found.manifest, variant=rows)).encode())
+    except OSError as error:
+        raise StoreError("BUNDLE_UNWRITABLE", f"{folder} cannot be written to", str(error)) from error
+    return folder
+
+
+def _text(text: str, wanted: Manifest) -> str:
+    """The manifest's text with other ``[[variant]]`` tables, which stand at its end."""
+    kept = "\n".join(_without_variants(text.splitlines())).rstrip()
+    made = f"{kept}\n\n{dump_toml({'variant': [lean(row) for row in wanted.variant]})}"
+    try:
+        if parse(made.encode()) == wanted:
+            return made
+    except ModelError:
+        pass
+    return dump_toml(lean(wanted))
+
+
+def _without_variants(lines: Sequence[str]) -> Iterator[str]:
+    ours = False
+    for line in lines:
+        head = line.strip()
+        if head.startswith("["):
+            ours = head.startswith(("[[variant]]", "[variant."))
+        if not ours:
+            yield line
+
+
+def _whole(path: Path, data: bytes) -> None:
+    part = path.with_name(f".{path.name}.part")
+    part.write_bytes(data)
+    part.replace(path)
+
+
+def _short(value: float) -> float:
+    """Four digits, downwards where it is a share: an agreement must not become better by writing it down."""
+    return np.floor(value * 1e4).item() / 1e4 if value <= 1 else round(value, 4)
