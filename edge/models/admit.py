@@ -110,11 +110,12 @@ def _bare(file: bundle.BareFile, cache: Path | None, limits: guard.GuardLimits |
     found = examine(file, passed, cache=cache, limits=limits)
     manifest = found.proposal.manifest
     if manifest.model.task == "raw":
+        told = found.proposal.evidence.get("task", ())
         seen = "; ".join(contract.describe(t) for t in (*found.facts.signature.inputs, *found.facts.outputs)[:8])
         raise ModelError(
             "MODEL_HEAD_UNKNOWN",
             "cannot tell what the model's output means",
-            f"seen: {seen}",
+            f"{told[0]}; seen: {seen}" if told and not told[0].startswith("seen") else f"seen: {seen}",
             "put it in a bundle whose model.toml says so: `jidoka model pack` makes a first one",
         )
     made = bundle.Bundle(manifest, file.onnx, file.sha256, external=file.external)

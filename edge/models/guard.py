@@ -29,11 +29,11 @@ import msgspec
 from msgspec import Struct
 
 from edge.errors import ModelError
-from edge.models import graph, trial
+from edge.models import graph, strangers, trial
 from edge.models.graph.limits import GraphPolicy
 from edge.models.runtime import ort
 
-GUARD_VERSION = 2
+GUARD_VERSION = 3
 """Raise it with anything that changes what is refused: every cached result becomes void."""
 
 DEFAULT_PROBE_PX = 320
@@ -106,7 +106,7 @@ def examine(
     results, by default :func:`cache_folder`; ``fresh`` tries even where a result is there.
     Raises ModelError: MODEL_UNREADABLE, MODEL_TOO_COMPLEX, MODEL_OPERATOR_REFUSED, MODEL_LOOP_UNBOUND,
     MODEL_TENSOR_TOO_LARGE, MODEL_EXTERNAL_REFUSED, MODEL_TOO_NEW, MODEL_LIMITS, MODEL_CRASHED, MODEL_RUN_FAILED,
-    MODEL_NOT_FINITE, MODEL_DEAD.
+    MODEL_NOT_FINITE, MODEL_DEAD; MODEL_INPUT_UNFIT for what does not run and takes neither pictures nor series.
     """
     limits = limits or GuardLimits()
     width, height = size_px or (DEFAULT_PROBE_PX, DEFAULT_PROBE_PX)
@@ -120,6 +120,8 @@ def examine(
             _remember(entry, signature)
     if signature.code and (signature.code != "MODEL_DEAD" or limits.liveness):
         code = signature.code
+        if code == "MODEL_RUN_FAILED":
+            strangers.refuse(signature.inputs)  # it may run well, fed with what nobody here has
         raise ModelError(code, _WHAT[code], signature.why, _HINT.get(code, _AGAIN))
     return signature
 

@@ -222,14 +222,14 @@ def _values(one: dict[str, Any], shape: tuple[int, ...], kind: Kind, size: tuple
         return np.resize(np.array([size[1], size[0]]), shape).astype(dtype)
     if len(shape) <= 2 and "scale_factor" in name:  # noqa: PLR2004  (as above)
         return np.ones(shape, dtype)
-    values = kind.make(shape) * (kind.high - kind.low) + kind.low
+    values = np.asarray(kind.make(shape) * (kind.high - kind.low) + kind.low)  # a number alone loses its array
     if dtype is np.bool_:
         return values > 0.5  # noqa: PLR2004  (half)
     if dtype is np.uint8:
         return np.clip(values if kind.high > 1 else values * 255, 0, 255).astype(np.uint8)
     if np.issubdtype(dtype, np.integer):
         # Whole numbers may be places in a table: small ones are in any.
-        return np.clip(np.rint(values), 0, 1 if len(shape) < _PICTURE_RANK else 127).astype(dtype)
+        return np.asarray(np.clip(np.rint(values), 0, 1 if len(shape) < _PICTURE_RANK else 127)).astype(dtype)
     return values.astype(dtype)
 
 
@@ -268,7 +268,7 @@ def _shape(dims: list[int | None], size: tuple[int, int]) -> tuple[int, ...]:
         last = dims[3] in _CHANNELS and dims[1] not in _CHANNELS
         wanted = (1, size[1], size[0], 3) if last else (1, 3, size[1], size[0])
     else:
-        wanted = (1, *(min(size[0], 64),) * (len(dims) - 1))
+        wanted = (1, *(min(size[0], 64),) * (len(dims) - 1)) if dims else ()
     return tuple(want if dim is None else dim for dim, want in zip(dims, wanted, strict=True))
 
 

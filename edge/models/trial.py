@@ -75,7 +75,7 @@ def _examine(data: bytes, files: dict[str, bytes], order: dict[str, Any]) -> dic
         if any(i["type"] == "tensor(string)" for i in inputs):
             # An encoder of categories (ONNX-ML) refuses a text it was not trained on, and which it was only it knows.
             return document | {"warnings": ["it takes texts, and refused ours: it was loaded, but not tried"]}
-        return _refusal("MODEL_RUN_FAILED", error)
+        return document | _refusal("MODEL_RUN_FAILED", error)
     warnings = tried.describe(outputs)
     found = {
         "finite": tried.finite,

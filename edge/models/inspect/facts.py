@@ -54,6 +54,9 @@ class Facts:
     ends: dict[str, str] = field(default_factory=dict)
     """Output -> the operation that made its numbers: ``sigmoid``, ``softmax``, ``argmax``, ``topk``, ``nms`` or ''."""
     ops: frozenset[str] = frozenset()
+    convolutions: int = 0
+    pair_of: int = 0
+    """C, where two last layers give C scores and 4 C box numbers (detectors of two stages); else 0."""
     argmax_over: int = 0
     """Classes that an argmax chooses from, where the convolution before it tells; else 0."""
 
@@ -120,6 +123,8 @@ def gather(signature: Signature, file: ModelFile | None = None, name: str = "mod
         inside=_inside(file.graph, picture.name) if file and picture else None,
         ends=_ends(file.graph) if file else {},
         ops=frozenset(n.op for n in file.graph.nodes) if file else frozenset(),
+        convolutions=sum(n.op == "Conv" for n in file.graph.nodes) if file else 0,
+        pair_of=_pair_of(file.graph) if file else 0,
         argmax_over=_argmax_over(file.graph) if file else 0,
     )
 
@@ -249,3 +254,16 @@ def _argmax_over(graph: Graph) -> int:
             return weights.dims[0] if weights is not None and weights.dims else 0
         name = node.inputs[0]
     return 0
+
+
+def _pair_of(graph: Graph) -> int:
+    """Class scores and a box for each class from fully connected layers: how many classes, background included."""
+    widths: set[int] = set()
+    for node in graph.nodes:
+        if node.op not in {"Gemm", "MatMul"} or len(node.inputs) < 2:  # noqa: PLR2004  (data, weights)
+            continue
+        weights = graph.constants.get(node.inputs[1])
+        if weights is not None and len(weights.dims) == 2:  # noqa: PLR2004  (a matrix)
+            widths.add(weights.dims[0 if node.attributes.get("transB") else 1])
+    pairs = [n for n in widths if n > 1 and 4 * n in widths]
+    return pairs[0] if len(pairs) == 1 else 0

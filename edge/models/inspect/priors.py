@@ -145,8 +145,34 @@ PRIORS: dict[str, Prior] = {
         {"color": "bgr", "fit": "stretch", **_PM1}, 0.95, "PaddleOCR: NormalizeImage in tools/infer, BGR as OpenCV reads it",
     ),
     "line": Prior(
-        {"color": "gray", "fit": "letterbox", **_PM1}, 0.5, "CRNN: dataset.py, resizeNormalize, grey, mean and std 0.5",
+        {"color": "gray", "fit": "stretch", **_PM1}, 0.5, "CRNN: dataset.py, resizeNormalize, grey, mean and std 0.5",
         "colour, scale and padding of a line are its project's own",
+    ),
+    "mediapipe": Prior(
+        {"color": "rgb", "pad_value": 0, **_PM1}, 0.8, "MediaPipe: ImageToTensorCalculator in its graphs, keep_aspect_ratio, -1..1",
+    ),
+    "movenet": Prior(
+        {"color": "rgb", "pad_value": 0, "scale": 1.0}, 0.85, "MoveNet's model card: RGB 0..255, the picture padded to a square",
+    ),
+    "mmpose": Prior(
+        {"color": "rgb", **_IMAGENET}, 0.75, "MMPose, HRNet, ViTPose: ImageNet's mean and std, the person's box widened to the input",
+    ),
+    "landmarks-plain": Prior(
+        {"color": "rgb", "fit": "stretch"}, 0.5, "PFLD and MediaPipe's landmarks: 0..1",
+        "whether colours are RGB or BGR is not in the file",
+    ),
+    "landmarks-insightface": Prior(
+        {"color": "rgb", "fit": "stretch", "scale": 1.0, "mean": (127.5,), "std": (128.0,)}, 0.6,
+        "insightface: Landmark in python-package/insightface/model_zoo/landmark.py (exports with mean inside take 0..255)",
+    ),
+    "embedding": Prior({"color": "rgb", "fit": "stretch"}, 0.2, "no habit is known for embeddings"),
+    "nhwc-segment": Prior(
+        {"color": "rgb", "fit": "stretch"}, 0.45, "Keras' examples and most U-Nets made with it: x / 255",
+        "others with channels last want -1..1 (DeepLab) or BGR 0..255 (OpenVINO's zoo): try --probe with a picture",
+    ),
+    "transformers-vit": Prior(
+        {"color": "rgb", "fit": "stretch", **_PM1}, 0.6, "transformers: ViTImageProcessor, mean and std 0.5",
+        "some (DeiT, DINO) want ImageNet's mean and std: see preprocessor_config.json beside the model",
     ),
     "inside": Prior({"color": "rgb", "fit": "stretch"}, 0.7, "the graph begins with arithmetic on pixels"),
     "unknown": Prior(

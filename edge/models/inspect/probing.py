@@ -45,6 +45,7 @@ SCALES: dict[str, dict[str, Any]] = {
     "0..255": {"scale": 1.0, "mean": (0.0,), "std": (1.0,)},
     "-1..1": {"scale": 1 / 255, "mean": (0.5,), "std": (0.5,)},
     "ImageNet": {"scale": 1 / 255, **_IMAGENET},
+    "0..255 less its mean": {"scale": 1.0, "mean": (123.0, 117.0, 104.0), "std": (1.0,)},
 }
 """Ways to scale pixels that account for nearly all models."""
 
@@ -120,7 +121,7 @@ def _scales(spec: InputSpec) -> dict[str, dict[str, Any]]:
         if spec.color == "gray" and len(made["mean"]) > 1:
             continue
         if spec.color == "bgr" and len(made["mean"]) > 1:
-            made |= {"mean": made["mean"][::-1], "std": made["std"][::-1]}
+            made |= {"mean": made["mean"][::-1], "std": made["std"][::-1]}  # a single number stays
         if not _same(made, own):
             candidates[name] = made
     named = next((name for name, value in SCALES.items() if _same(value, own)), "as proposed")

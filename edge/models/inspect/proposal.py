@@ -10,17 +10,29 @@ from msgspec import ValidationError
 
 from edge.domain import ID_PATTERN
 from edge.errors import ModelError
-from edge.models import contract
+from edge.models import contract, strangers
 from edge.models.bundle import LABELLED, About, Manifest
 from edge.models.inspect import labels as label_sets
 from edge.models.inspect.facts import Facts, Inside
 from edge.models.inspect.licence import UNKNOWN, licence_of, warnings_of
+from edge.models.inspect.named import names_in
 from edge.models.inspect.priors import PRIORS
 from edge.models.inspect.rules import RULES, Guess
 from edge.vision import heads
-from edge.vision.conventions import HEAD_TASK, CtcHead, RawHead
+from edge.vision.conventions import (
+    HEAD_TASK,
+    CtcHead,
+    End2EndHead,
+    LabelMapHead,
+    ListedHead,
+    ListedMasksHead,
+    ListedPointsHead,
+    RawHead,
+)
 from edge.vision.spec import InputSpec
 
+_ANY_NUMBER = (End2EndHead, LabelMapHead, ListedHead, ListedMasksHead, ListedPointsHead)
+"""Heads whose tensors do not say how many classes there are."""
 _IN_FILE, _SET, _NUMBERED = 0.98, 0.6, 0.3
 _BYTES_FROM = 16.0
 """A mean of the first arithmetic above this is of pixels 0..255, not of 0..1."""
@@ -55,6 +67,7 @@ class Proposal:
 
 def propose(facts: Facts) -> Proposal:
     """A manifest. Raises ModelError MODEL_INPUT_UNFIT or MODEL_HEAD_UNKNOWN."""
+    strangers.refuse(facts.signature.inputs)
     contract.check_input(facts.signature)
     guess = next((g for rule in RULES if (g := rule(facts)) is not None and _fits(g, facts)), None)
     if guess is None:
@@ -79,7 +92,7 @@ def _fits(guess: Guess, facts: Facts) -> bool:
 def build(facts: Facts, guess: Guess, *, changes: dict[str, Any] | None = None) -> Proposal:
     """The manifest of a guess; ``changes`` of InputSpec are what a probe picture showed."""
     spec, spec_sure, spec_why, spec_unsure = input_of(facts, guess, changes or {})
-    names, names_sure, names_why, names_unsure = _labels(guess)
+    names, names_sure, names_why, names_unsure = _labels(guess, facts)
     task = HEAD_TASK[type(guess.head)]
     licence = licence_of(facts.metadata)
     about = About(
@@ -183,15 +196,18 @@ def _around(inside: Inside, fields: dict[str, Any], sure: float) -> tuple[dict[s
     return fields, sure, f"the graph begins with {ops}, which is no normalisation we know"
 
 
-def _labels(guess: Guess) -> tuple[tuple[str, ...], float, tuple[str, ...], tuple[str, ...]]:
+def _labels(guess: Guess, facts: Facts) -> tuple[tuple[str, ...], float, tuple[str, ...], tuple[str, ...]]:
     task = HEAD_TASK[type(guess.head)]
-    if guess.labels == ("text",) or (guess.labels and guess.prior == "paddle-ocr"):
-        return guess.labels, 1.0, ("what such models find has one name",), ()
+    if guess.labels_why:
+        return guess.labels, 1.0, (guess.labels_why,), ()
     if guess.labels:
         return guess.labels, _IN_FILE, (f"{len(guess.labels)} names are in the metadata",), ()
     if task not in LABELLED:
         return (), 1.0, ("this task has no labels",), ()
     n = guess.n_labels
+    named = names_in(facts.metadata)
+    if named and (len(named) == n or isinstance(guess.head, _ANY_NUMBER)):
+        return named, _IN_FILE, (f"{len(named)} names are in the metadata",), ()
     name = guess.label_set or label_sets.by_count(task, n)
     if name and len(label_sets.label_set(name)) == n:
         found = label_sets.label_set(name)

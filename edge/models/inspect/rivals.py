@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace as replace_head
 from numpy.typing import NDArray
 
 from edge.models import contract
@@ -13,7 +14,7 @@ from edge.models.bundle import BareFile
 from edge.models.inspect.facts import Facts
 from edge.models.inspect.rules import Guess
 from edge.models.runner import OnnxRunner
-from edge.vision.conventions import End2EndHead, YoloObbHead, YoloPoseHead
+from edge.vision.conventions import CtcHead, End2EndHead, YoloObbHead, YoloPoseHead
 from edge.vision.conventions.yolo import Column
 
 _SCORE, _CLASS, _BOX = 4, 5, 4
@@ -27,6 +28,8 @@ def decide(file: BareFile, facts: Facts, guess: Guess) -> Guess:
     """The guess, or the rival that the numbers of one run are like. Raises ModelError MODEL_RUN_FAILED."""
     if not guess.rivals or facts.others or not facts.signature.probe_shape:
         return guess
+    if isinstance(guess.head, CtcHead):
+        return _blank(file, facts, guess)
     table = _run(file, facts)
     if table is None:
         return guess
@@ -45,6 +48,21 @@ def decide(file: BareFile, facts: Facts, guess: Guess) -> Guess:
                 return replace(guess, head=rival, n_labels=n, evidence=(*guess.evidence, said), unsure=())
     said = "tried on noise: all rows but the box stay within 0..1: scores"
     return replace(guess, evidence=(*guess.evidence, said), unsure=())
+
+
+def _blank(file: BareFile, facts: Facts, guess: Guess) -> Guess:
+    """On what holds no text, most steps say 'no character': the first class or the last."""
+    steps = _answer(file, facts).reshape(-1, max(facts.only)) if facts.only[-1] == max(facts.only) else None
+    if steps is None:
+        return guess
+    likeliest = steps.argmax(axis=1)
+    first, last = int((likeliest == 0).sum()), int((likeliest == steps.shape[1] - 1).sum())
+    if max(first, last) * 2 < len(likeliest) or first == last:
+        return guess
+    said = f"tried on noise: {max(first, last)} of {len(likeliest)} steps say class {'0' if first > last else 'last'}: the blank"
+    rest = tuple(one for one in guess.unsure if "the blank is" not in one)
+    head = replace_head(guess.head, blank="first" if first > last else "last")
+    return replace(guess, head=head, evidence=(*guess.evidence, said), unsure=rest)
 
 
 def _finished(guess: Guess, table: NDArray[Any]) -> Guess:
@@ -84,13 +102,18 @@ def _whole(numbers: NDArray[Any]) -> bool:
 
 def _run(file: BareFile, facts: Facts) -> NDArray[Any] | None:
     """The first output on noise, without its leading 1."""
+    table = _answer(file, facts)
+    if table.ndim == 2:  # noqa: PLR2004  (rows without a leading 1)
+        return table if table.size else None
+    return table[0] if table.ndim == 3 and table.shape[0] == 1 and table.size else None  # noqa: PLR2004  (rank)
+
+
+def _answer(file: BareFile, facts: Facts) -> NDArray[Any]:
+    """The first output on noise."""
     runner = OnnxRunner(file.onnx, file.external)
     kind = np.dtype(contract.dtype_of(facts.signature))
     noise = np.random.default_rng(1).random(facts.signature.probe_shape)
     blob = (noise * 255).astype(kind) if kind == np.uint8 else noise.astype(kind)
     picture = contract.picture_of(facts.signature)
     assert picture is not None
-    table = np.asarray(runner.run({picture.name: blob})[0], np.float64)
-    if table.ndim == 2:  # noqa: PLR2004  (rows without a leading 1)
-        return table if table.size else None
-    return table[0] if table.ndim == 3 and table.shape[0] == 1 and table.size else None  # noqa: PLR2004  (rank)
+    return np.asarray(runner.run({picture.name: blob})[0], np.float64)

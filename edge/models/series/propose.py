@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from edge.domain import ID_PATTERN
 from edge.errors import ModelError
+from edge.models import strangers
 from edge.models.bundle import MAX_LABELS, About
 from edge.models.graph.nodes import ModelFile
 from edge.models.guard import Signature, Tensor
@@ -58,6 +59,7 @@ def looks_like_series(signature: Signature) -> bool:
 
 def propose(signature: Signature, graph: ModelFile, name: str) -> tuple[SeriesManifest, tuple[str, ...]]:
     """A manifest, and what was assumed, a sentence each. Raises ModelError MODEL_INPUT_UNFIT."""
+    strangers.refuse(signature.inputs)
     spec, assumed = _input(signature, graph)
     answer = _answer(signature, graph)
     about = About(

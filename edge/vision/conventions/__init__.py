@@ -9,10 +9,19 @@ from __future__ import annotations
 from typing import Any
 
 from edge.vision.conventions.anomaly import AnomalyHead, MemoryBankHead, ReconstructionHead
-from edge.vision.conventions.lists import DetrHead, IndexedHead, ListedHead, SsdHead
+from edge.vision.conventions.lists import (
+    DetrHead,
+    IndexedHead,
+    ListedHead,
+    ListedMasksHead,
+    ListedPointsHead,
+    SsdHead,
+)
 from edge.vision.conventions.maps import LabelMapHead, SegmentHead
+from edge.vision.conventions.posture import HeatmapsHead, LandmarksHead, SimccHead
 from edge.vision.conventions.reading import CodesHead, CtcHead, TextBoxesHead
 from edge.vision.conventions.shapes import (
+    MediaPipeHead,
     RetinaFaceHead,
     ScrfdHead,
     YoloObbHead,
@@ -36,6 +45,8 @@ HeadSpec = (
     | DistanceHead
     | SsdHead
     | ListedHead
+    | ListedMasksHead
+    | ListedPointsHead
     | IndexedHead
     | DetrHead
     | YoloObbHead
@@ -44,6 +55,10 @@ HeadSpec = (
     | YuNetHead
     | ScrfdHead
     | RetinaFaceHead
+    | MediaPipeHead
+    | LandmarksHead
+    | HeatmapsHead
+    | SimccHead
     | ClassifyHead
     | RawHead
     | SegmentHead
@@ -65,15 +80,21 @@ HEAD_TASK: dict[type[Any], Task] = {
     DistanceHead: "detect",
     End2EndHead: "detect",
     FastestDetHead: "detect",
+    HeatmapsHead: "keypoints",
     IndexedHead: "detect",
     LabelMapHead: "segment",
+    LandmarksHead: "keypoints",
     ListedHead: "detect",
+    ListedMasksHead: "segment",
+    ListedPointsHead: "keypoints",
+    MediaPipeHead: "keypoints",
     MemoryBankHead: "anomaly",
     RawHead: "raw",
     ReconstructionHead: "anomaly",
     RetinaFaceHead: "keypoints",
     ScrfdHead: "keypoints",
     SegmentHead: "segment",
+    SimccHead: "keypoints",
     SsdHead: "detect",
     TextBoxesHead: "detect",
     YoloFastestHead: "detect",
@@ -110,15 +131,21 @@ __all__ = [
     "End2EndHead",
     "FastestDetHead",
     "HeadSpec",
+    "HeatmapsHead",
     "IndexedHead",
     "LabelMapHead",
+    "LandmarksHead",
     "ListedHead",
+    "ListedMasksHead",
+    "ListedPointsHead",
+    "MediaPipeHead",
     "MemoryBankHead",
     "RawHead",
     "ReconstructionHead",
     "RetinaFaceHead",
     "ScrfdHead",
     "SegmentHead",
+    "SimccHead",
     "SsdHead",
     "TextBoxesHead",
     "YoloFastestHead",

@@ -59,6 +59,45 @@ class ListedHead(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     first_label: Count = 0
 
 
+class ListedMasksHead(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="head", tag="listed_masks"
+):
+    """As ``listed``, with a mask of 0..1 for each row: instances. ``(N, 1, h, w)``, ``(N, h, w)`` or ``(N, C, h, w)`` (one
+    a class, of which the row's counts), stretched over the row's box (28 x 28: Mask R-CNN of the ONNX zoo, its README)
+    or, with ``whole``, over the input (torchvision pastes them: ``paste_masks_in_image`` in models/detection/
+    roi_heads.py). Above ``limit`` a pixel belongs to the object.
+    """
+
+    boxes_output: str = ""
+    scores_output: str = ""
+    labels_output: str = ""
+    count_output: str = ""
+    masks_output: str = ""
+    boxes: BoxForm = "xyxy"
+    unit: Unit = "input"
+    first_label: Count = 0
+    whole: bool = False
+    limit: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.5
+
+
+class ListedPointsHead(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="head", tag="listed_points"
+):
+    """As ``listed``, with K points a row, ``(N, K, 3)`` or ``(N, K, 2)``: x, y in the boxes' unit (torchvision's Keypoint
+    R-CNN: ``keypoints``; its third number says 1 for all, and ``keypoints_scores`` ``(N, K)`` are logits of a softmax over
+    a map, so that both are no score: every point counts 1).
+    """
+
+    boxes_output: str = ""
+    scores_output: str = ""
+    labels_output: str = ""
+    count_output: str = ""
+    points_output: str = ""
+    boxes: BoxForm = "xyxy"
+    unit: Unit = "input"
+    first_label: Count = 0
+
+
 class DetrHead(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="head", tag="detr"):
     """``logits (1, N, C)`` or, with a class for 'no object', ``(1, N, C + 1)``, and ``boxes (1, N, 4)``, normalised
     ``cx, cy, w, h``; or both joined as ``(1, N, 4 + C)``. A set prediction: no suppression.

@@ -15,6 +15,9 @@ Rows = Literal["v8", "v5", "end2end"]
 
 Points = Annotated[int, Meta(ge=1, le=1024)]
 
+Rounded = Literal["up", "down"]
+"""Cells of a side that a stride does not divide: padded convolutions round up, unpadded ones and pooling down."""
+
 
 class YoloObbHead(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="head", tag="yolo_obb"):
     """Rotated boxes: ``float (1, 4 + C + 1, N)``: cx, cy, w, h in input pixels, C scores, angle in radians, clockwise
@@ -78,6 +81,10 @@ class RetinaFaceHead(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Faces with five points as offsets to priors, see ``ssd``: boxes ``(1, N, 4)``, scores ``(1, N, 2)`` (background,
     face; 0..1), points ``(1, N, 10)``: ``point = prior centre + d * variances[0] * prior size`` (``decode_landm`` in
     Pytorch_Retinaface/utils/box_utils.py). Needs non-maximum suppression.
+
+    Boxes and points may be one tensor ``(N, 14)``. Where there is a third tensor ``(N, 1)``, the overlap the model
+    expects, the score is ``sqrt(face * overlap)``, and maps are rounded down (``rounded``): YuNet before 2023
+    (``FaceDetectorYNImpl`` of OpenCV 4.5.4, modules/objdetect/src/face_detect.cpp; libfacedetection.train).
     """
 
     strides: Strides = (8, 16, 32)
@@ -89,8 +96,30 @@ class RetinaFaceHead(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     variances: tuple[float, float] = (0.1, 0.2)
     activation: Score = "none"
     points: Points = 5
+    rounded: Rounded = "up"
 
     def __post_init__(self) -> None:
         check_anchors(self.priors)
         if len(self.priors) != len(self.strides):
             raise ValueError(f"priors has {len(self.priors)} rows, strides {len(self.strides)}")
+
+
+class MediaPipeHead(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="head", tag="mediapipe"):
+    """Faces, palms and persons of MediaPipe with K points: ``float (1, N, 4 + 2 K)`` and scores ``(1, N, 1)``, logits, of
+    all maps at once or map by map. All numbers count input pixels from the cell's middle: cx, cy, w, h, then x, y of
+    each point (``DecodeBoxes`` with ``reverse_output_order`` in mediapipe/calculators/tensor/
+    tensors_to_detections_calculator.cc). ``per_cell`` rows a cell of each of ``strides`` (``ssd_anchors_calculator.cc``:
+    layers of one stride are one map, two anchors each). Needs non-maximum suppression (MediaPipe averages instead).
+
+    BlazeFace: short range as by default, back camera strides 16, 32, full range stride 4 with one a cell; palms: 8, 16
+    (192 px) or 8, 16, 32 with 2, 2, 6 (256 px), ``points = 7``; persons: 8, 16, 32 with 2, 2, 6, ``points = 4``.
+    """
+
+    strides: Strides = (8, 16)
+    per_cell: Annotated[tuple[Annotated[int, Meta(ge=1, le=64)], ...], Meta(min_length=1, max_length=8)] = (2, 6)
+    points: Points = 6
+    activation: Literal["none", "sigmoid"] = "sigmoid"
+
+    def __post_init__(self) -> None:
+        if len(self.per_cell) != len(self.strides):
+            raise ValueError(f"per_cell has {len(self.per_cell)} numbers, strides {len(self.strides)}")

@@ -22,15 +22,21 @@ from edge.vision.conventions import (
     End2EndHead,
     FastestDetHead,
     HeadSpec,
+    HeatmapsHead,
     IndexedHead,
     LabelMapHead,
+    LandmarksHead,
     ListedHead,
+    ListedMasksHead,
+    ListedPointsHead,
+    MediaPipeHead,
     MemoryBankHead,
     RawHead,
     ReconstructionHead,
     RetinaFaceHead,
     ScrfdHead,
     SegmentHead,
+    SimccHead,
     SsdHead,
     TextBoxesHead,
     YoloFastestHead,
@@ -51,9 +57,12 @@ from edge.vision.heads.ctc import CTC
 from edge.vision.heads.distances import DISTANCES
 from edge.vision.heads.finished import INDEXED, LISTED
 from edge.vision.heads.instances import YOLO_SEG
+from edge.vision.heads.listed import LISTED_MASKS, LISTED_POINTS
 from edge.vision.heads.lists import DETR, SSD
+from edge.vision.heads.mediapipe import MEDIAPIPE
 from edge.vision.heads.memory_bank import MEMORY_BANK
 from edge.vision.heads.points import RETINAFACE, SCRFD, YOLO_POSE, YUNET
+from edge.vision.heads.posture import HEATMAPS, LANDMARKS, SIMCC
 from edge.vision.heads.raw import RAW
 from edge.vision.heads.rotated import YOLO_OBB
 from edge.vision.heads.segment import LABEL_MAP, SEGMENT
@@ -72,8 +81,13 @@ HEADS: dict[type[Any], Head] = {
     DistanceHead: DISTANCES,
     End2EndHead: END2END,
     FastestDetHead: FASTESTDET,
+    HeatmapsHead: HEATMAPS,
     IndexedHead: INDEXED,
+    LandmarksHead: LANDMARKS,
     ListedHead: LISTED,
+    ListedMasksHead: LISTED_MASKS,
+    ListedPointsHead: LISTED_POINTS,
+    MediaPipeHead: MEDIAPIPE,
     RetinaFaceHead: RETINAFACE,
     ScrfdHead: SCRFD,
     LabelMapHead: LABEL_MAP,
@@ -81,6 +95,7 @@ HEADS: dict[type[Any], Head] = {
     ReconstructionHead: RECONSTRUCTION,
     RawHead: RAW,
     SegmentHead: SEGMENT,
+    SimccHead: SIMCC,
     TextBoxesHead: TEXT_BOXES,
     SsdHead: SSD,
     YoloFastestHead: YOLO_FASTEST,

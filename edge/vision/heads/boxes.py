@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, assert_never
+from typing import Any, Literal, NamedTuple, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,13 +172,16 @@ class Cells(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def cells(strides: Sequence[int], width_px: int, height_px: int, per_cell: int = 1) -> Cells:
+def cells(
+    strides: Sequence[int], width_px: int, height_px: int, per_cell: int = 1, rounded: Literal["up", "down"] = "up"
+) -> Cells:
     """The cells of an input of this size; ``per_cell`` rows each. Sides that a stride does not divide are rounded up,
-    as padded convolutions do.
+    as padded convolutions do, or down.
     """
     grids, counts = [], []
     for stride in strides:
-        columns, rows = -(-width_px // stride), -(-height_px // stride)
+        spare = stride - 1 if rounded == "up" else 0
+        columns, rows = (width_px + spare) // stride, (height_px + spare) // stride
         xy = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2)
         grids.append(np.repeat(xy, per_cell, axis=0))
         counts.append(len(grids[-1]))

@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from edge.vision.conventions.lists import IndexedHead, ListedHead
+from edge.vision.conventions.lists import IndexedHead, ListedHead, ListedMasksHead, ListedPointsHead
 from edge.vision.heads.base import Context, Head, Outputs, Shapes
 from edge.vision.heads.boxes import Chosen, corners, in_order, to_input
 from edge.vision.heads.found import AUX_WORDS, Found, boxes_and_scores
@@ -32,8 +33,17 @@ class _Names:
     count: str
 
 
+Listed = ListedHead | ListedMasksHead | ListedPointsHead
+Rows = NDArray[np.int64]
+
+
 def decode_listed(head: ListedHead, outputs: Outputs, context: Context) -> Prediction:
     """Threshold and sort; rows with a class the labels do not name are dropped."""
+    return listed_rows(head, outputs, context)[0]
+
+
+def listed_rows(head: Listed, outputs: Outputs, context: Context) -> tuple[Prediction, Rows]:
+    """What is found, and which rows of the model's lists they are. ``outputs`` without masks and points."""
     names = _names(head, {name: array.shape for name, array in outputs.items()})
     assert names is not None, "shapes were checked before"
     names = _told_apart(head, names, outputs)
@@ -45,14 +55,16 @@ def decode_listed(head: ListedHead, outputs: Outputs, context: Context) -> Predi
     if names.count:
         count = float(np.asarray(outputs[names.count]).reshape(-1)[0])
         n = min(n, max(0, int(count))) if math.isfinite(count) else 0
-    rows = np.concatenate([boxes[:n, :4], scores[:n], labels[:n]], axis=1)
+    number = np.arange(n, dtype=np.float32)[:, None]
+    rows = np.concatenate([boxes[:n, :4], scores[:n], labels[:n], number], axis=1)
     rows = rows[(rows[:, 4] >= context.lowest) & np.isfinite(rows).all(axis=1)]
     chosen, rows = finished(rows, 4, 5, head.first_label, context)
     xyxy = to_input(corners(rows[:, :4], head.boxes), head.unit, context.geometry)
-    return in_order(xyxy, chosen, context)[0]
+    prediction, kept = in_order(xyxy, chosen, context)
+    return prediction, rows[kept, -1].astype(np.int64)
 
 
-def _told_apart(head: ListedHead, names: _Names, outputs: Outputs) -> _Names:
+def _told_apart(head: Listed, names: _Names, outputs: Outputs) -> _Names:
     """Where names do not tell scores from labels, the numbers do: labels are whole."""
     if not names.scores or head.labels_output or head.scores_output:
         return names
@@ -68,7 +80,7 @@ def _whole(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> bool:
     return array.dtype.kind in "iu" or bool((np.asarray(array, np.float32) % 1 == 0).all())
 
 
-def _names(head: ListedHead, shapes: Shapes) -> _Names | None:
+def _names(head: Listed, shapes: Shapes) -> _Names | None:
     """Which output is what; where several could be, names decide, then the order boxes, labels, scores."""
     usable = {n: _bare(s) for n, s in shapes.items() if not AUX_WORDS.search(n) or n in _said(head)}
     boxes = head.boxes_output or next(
@@ -92,7 +104,7 @@ def _names(head: ListedHead, shapes: Shapes) -> _Names | None:
     return _Names(boxes, labels, scores, count) if labels and (scores or width > 4) else None  # noqa: PLR2004
 
 
-def _said(head: ListedHead) -> set[str]:
+def _said(head: Listed) -> set[str]:
     return {head.boxes_output, head.scores_output, head.labels_output, head.count_output}
 
 
@@ -101,7 +113,8 @@ def _bare(shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape[1:] if len(shape) > 1 and shape[0] == 1 and shape not in {(1, 4), (1, 5)} else shape
 
 
-def _wants_listed(head: ListedHead, shapes: Shapes, _n_labels: int) -> str:
+def wants_listed(head: Listed, shapes: Shapes, _n_labels: int) -> str:
+    """What the lists must be where these are not; '' where they are."""
     return "" if _names(head, shapes) else "boxes [N, 4], labels [N] and scores [N]"
 
 
@@ -133,5 +146,5 @@ def _wants_indexed(head: IndexedHead, shapes: Shapes, n_labels: int) -> str:
     return "" if _indexed(head, shapes, n_labels) else wanted
 
 
-LISTED = Head(decode_listed, _wants_listed)
+LISTED = Head(decode_listed, wants_listed)
 INDEXED = Head(decode_indexed, _wants_indexed)

@@ -127,22 +127,44 @@ def decode_retinaface(head: RetinaFaceHead, outputs: Outputs, context: Context) 
     """As ``ssd`` with priors, and points from the same priors."""
     names = _retinaface_tables(head, {name: array.shape for name, array in outputs.items()}, len(context.labels))
     assert names is not None, "shapes were checked before"
-    boxes, classes, points = (one.rows(outputs) for one in names)
-    chosen: Chosen = foreground(classes, 0, head.activation, context)
-    made = priors_of(head.strides, head.priors, context.geometry, len(boxes))
+    boxes, classes, points, overlap = _retinaface_parts(names, outputs)
+    if overlap is not None:
+        faces = activate(classes, head.activation, axis=1)[:, 1:]
+        chosen: Chosen = best_class(np.sqrt(faces * np.clip(overlap, 0, 1)), context)
+    else:
+        chosen = foreground(classes, 0, head.activation, context)
+    made = priors_of(head.strides, head.priors, context.geometry, len(boxes), head.rounded)
     xyxy = boxes_from(boxes[chosen.rows], made, chosen.rows, head.variances)
     prediction, kept = survivors(xyxy, chosen, context)
     rows = chosen.rows[kept]
     return with_points(prediction, points_from(points[rows], made, rows, head.variances), None, context)
 
 
-def _retinaface_tables(head: RetinaFaceHead, shapes: Shapes, n_labels: int) -> tuple[Found, Found, Found] | None:
-    points = next((t for n, s in shapes.items() if (t := table(n, s, (2 * head.points,))) and not t.turned), None)
+def _retinaface_parts(names: tuple[Found, ...], outputs: Outputs) -> tuple[Floats, Floats, Floats, Floats | None]:
+    """Boxes, scores, points and expected overlap of all priors."""
+    boxes, classes, points, *rest = (one.rows(outputs) for one in names)
+    overlap = rest[0] if rest else None
+    return boxes[:, :4], classes, points[:, 4:] if names[0] == names[2] else points, overlap
+
+
+def _retinaface_tables(head: RetinaFaceHead, shapes: Shapes, n_labels: int) -> tuple[Found, ...] | None:
+    """Boxes, scores, points and, where there is one, the expected overlap; boxes and points may be one tensor."""
+    joined = _only(shapes, 4 + 2 * head.points)
+    if joined is not None:
+        scores, overlap = _only(shapes, 1 + n_labels), _only(shapes, 1)
+        found = (joined, scores, joined, *([overlap] if overlap else ()))
+        return found if scores and all(one and one.n == joined.n for one in found) else None
+    points = _only(shapes, 2 * head.points)
     if points is None:
         return None
     rest = {name: shape for name, shape in shapes.items() if name != points.name}
-    found = boxes_and_scores(rest, "", "", (1 + n_labels,))
-    return None if found is None or found[0].n != points.n else (*found, points)
+    pair = boxes_and_scores(rest, "", "", (1 + n_labels,))
+    return None if pair is None or pair[0].n != points.n else (*pair, points)
+
+
+def _only(shapes: Shapes, width: int) -> Found | None:
+    """The first output whose rows have this width."""
+    return next((t for n, s in shapes.items() if (t := table(n, s, (width,))) and not t.turned), None)
 
 
 def _wants_retinaface(head: RetinaFaceHead, shapes: Shapes, n_labels: int) -> str:

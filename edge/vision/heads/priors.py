@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from edge.vision.conventions.shapes import Rounded
 from edge.vision.geometry import Geometry
 from edge.vision.heads.base import Floats
 from edge.vision.heads.boxes import Rows, cells, cells_unfit, corners
@@ -14,7 +15,11 @@ from edge.vision.heads.boxes import Rows, cells, cells_unfit, corners
 
 @lru_cache(maxsize=32)
 def priors(
-    strides: tuple[int, ...], sizes: tuple[tuple[float, ...], ...], width_px: int, height_px: int
+    strides: tuple[int, ...],
+    sizes: tuple[tuple[float, ...], ...],
+    width_px: int,
+    height_px: int,
+    rounded: Rounded = "up",
 ) -> tuple[Floats, Floats]:
     """Centres and sizes in input pixels, float32 ``(N, 2)`` each: map after map, cell after cell, the sizes of the map
     side by side.
@@ -22,7 +27,7 @@ def priors(
     centres, extents = [], []
     for stride, row in zip(strides, sizes, strict=True):
         pairs = np.array(row, np.float32).reshape(-1, 2)
-        grid = cells((stride,), width_px, height_px)
+        grid = cells((stride,), width_px, height_px, 1, rounded)
         centres.append(np.repeat((grid.xy + np.float32(0.5)) * stride, len(pairs), axis=0))
         extents.append(np.tile(pairs, (len(grid.xy), 1)))
     made = np.concatenate(centres), np.concatenate(extents)
@@ -32,10 +37,10 @@ def priors(
 
 
 def priors_of(
-    strides: Sequence[int], sizes: tuple[tuple[float, ...], ...], geometry: Geometry, n: int
+    strides: Sequence[int], sizes: tuple[tuple[float, ...], ...], geometry: Geometry, n: int, rounded: Rounded = "up"
 ) -> tuple[Floats, Floats]:
     """:func:`priors` of a frame's input. Raises ModelError MODEL_OUTPUT_UNFIT unless they are ``n``."""
-    made = priors(tuple(strides), sizes, geometry.input_width_px, geometry.input_height_px)
+    made = priors(tuple(strides), sizes, geometry.input_width_px, geometry.input_height_px, rounded)
     if len(made[0]) != n:
         raise cells_unfit(len(made[0]), n, strides)
     return made

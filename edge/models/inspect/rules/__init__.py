@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from edge.models.inspect.rules.base import Guess, Rule
+from edge.models.inspect.rules.faces import mediapipe, retinaface, scrfd, yunet, yunet_of_priors
 from edge.models.inspect.rules.grids import anchored, distances, yolo_fastest
 from edge.models.inspect.rules.maps import anomalib, depth, label_map, raw, reconstruction, segmentation
+from edge.models.inspect.rules.posture import embedding, heatmaps, landmarks, movenet, simcc
 from edge.models.inspect.rules.reading import characters, text_lines, way_up
 from edge.models.inspect.rules.sets import (
     listed,
     pairs,
     queries,
-    retinaface,
-    scrfd,
     tf_detection,
     yolov3,
-    yunet,
 )
 from edge.models.inspect.rules.tables import fastestdet, tables
 from edge.models.inspect.rules.ultralytics import ultralytics
@@ -31,6 +30,10 @@ RULES: tuple[Rule, ...] = (
     yunet,
     scrfd,
     retinaface,
+    yunet_of_priors,
+    mediapipe,
+    simcc,
+    movenet,
     yolov3,
     listed,
     queries,
@@ -43,8 +46,11 @@ RULES: tuple[Rule, ...] = (
     label_map,
     reconstruction,
     depth,
+    heatmaps,
     segmentation,
     score,
+    landmarks,
+    embedding,
     classify,
     raw,
 )

@@ -22,7 +22,7 @@ class Guess:
     ``labels`` are empty where the file names none; ``label_set`` then names a built-in set that is usual.
     ``evidence`` and ``unsure`` are sentences. ``input_changes`` are fields of InputSpec that the rule knows better.
     ``rivals``: other heads that the same shapes fit; a probe picture decides. ``size_px``: width and height that are
-    usual where the input's size is free.
+    usual where the input's size is free. ``labels_why`` says where ``labels`` are from, where not from the metadata.
     """
 
     head: HeadSpec
@@ -37,6 +37,7 @@ class Guess:
     size_px: tuple[int, int] | None = None
     rivals: tuple[HeadSpec, ...] = ()
     thresholds: dict[str, Any] = field(default_factory=dict)
+    labels_why: str = ""
 
 
 Rule = Callable[[Facts], Guess | None]

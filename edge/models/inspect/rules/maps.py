@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edge.models.guard import Tensor
 from edge.models.inspect.facts import Facts
 from edge.models.inspect.rules.base import FAIR, LIKELY, POOR, SURE, Guess, shown
 from edge.vision.conventions import (
@@ -21,6 +22,10 @@ _BACKGROUND_FIRST = {2, 21, 60}
 """Numbers of classes with background first: one thing and nothing; PASCAL VOC; PASCAL context."""
 _NO_BACKGROUND = {19, 150, 171, 182}
 """Cityscapes, ADE20K, COCO-Stuff: every pixel is something."""
+_VOC = 21
+"""Classes that DeepLab's published exports have."""
+_NO_LOGIT = 100.0
+"""Logits seldom go so high and no lower than a hair under 0 at once; pixels of a picture do."""
 _DEPTH_WORDS = ("depth", "disp", "midas", "dpt")
 _ALPHA_WORDS = ("alpha", "matte", "modnet", "mask", "sal", "u2net", "isnet", "rmbg")
 
@@ -124,7 +129,7 @@ def segmentation(facts: Facts) -> Guess | None:
     if len({s[1:] for _, s in first}) > 1 and shape[2:] != max(s[2:] for _, s in first):
         return None
     found = _classes(facts, shape)
-    if found is None:
+    if found is None or _no_classes(output, [s for _, s in first], found[1]):
         return None
     n, layout = found
     applied = facts.applied(output.name)
@@ -161,9 +166,20 @@ def segmentation(facts: Facts) -> Guess | None:
                  thresholds={"score": 0.5} if n == 1 else {})  # fmt: skip
 
 
+def _no_classes(output: Tensor, shapes: list[tuple[int, ...]], layout: Layout) -> bool:
+    """Pictures that are given back (brightened, say), and grids of boxes and scores (MTCNN): several maps, of one size,
+    that differ in how many channels they have.
+    """
+    axis = 1 if layout == "nchw" else 3
+    counts = {s[axis] for s in shapes if [d for i, d in enumerate(s) if i != axis]
+              == [d for i, d in enumerate(shapes[0]) if i != axis]}  # fmt: skip
+    picture = output.high > _NO_LOGIT and output.low > -1.0 and shapes[0][axis] > 1
+    return picture or len(counts - {1}) > 1
+
+
 def _prior(facts: Facts, n: int) -> str:
     if facts.layout == "nhwc" or facts.producer in {"tf2onnx", "keras"}:
-        return "tf-segment"
+        return "tf-segment" if n == _VOC else "nhwc-segment"
     if "paddle" in facts.producer:
         return "paddle-segment"
     if n == 1 and any(w in " ".join([facts.name, *facts.shapes]).lower() for w in ("modnet", "matte", "alpha")):

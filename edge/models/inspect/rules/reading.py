@@ -14,6 +14,7 @@ from edge.vision.spec import Activation
 _BGR_PM1 = {"color": "bgr", "mean": (0.5,), "std": (0.5,)}
 _LINE_PX = (32, 48, 64)
 """Heights of a line that recognisers take."""
+_ONE_NAME = "what such models find has one name"
 _FEWEST = 11
 """Ten digits and the blank."""
 _ALPHABETS = {
@@ -47,6 +48,7 @@ def text_lines(facts: Facts) -> Guess | None:
     return Guess(
         head, 1, LIKELY, evidence, "paddle-ocr", ("text",), unsure=unsure, input_changes=changes,
         size_px=(960, 960) if facts.free else None, thresholds={"score": 0.5},
+        labels_why=_ONE_NAME,
     )  # fmt: skip
 
 
@@ -59,7 +61,9 @@ def characters(facts: Facts) -> Guess | None:
     fits = len(listed) in {shape[2] - 1, shape[2] - 2}
     steps = max(shape[:2])
     # A line is wide and low, and its steps divide its width: 2, 4 or 8 px each, CRNN's 26 steps of 100 px about.
-    line = facts.height in _LINE_PX and steps > 1 and any(abs(facts.width / steps - px) <= 0.2 for px in (2, 4, 8))  # noqa: PLR2004
+    low = facts.height in _LINE_PX or (_LINE_PX[0] / 2 <= facts.height <= 2 * _LINE_PX[-1] < 2 * facts.width)
+    wide = facts.height in _LINE_PX or facts.width >= 2 * facts.height
+    line = low and wide and steps > 1 and any(abs(facts.width / steps - px) <= 0.2 for px in (2, 4, 8))  # noqa: PLR2004
     if not fits and not line:
         return None
     alphabet = "" if listed else _ALPHABETS.get(shape[2], "")
@@ -83,6 +87,7 @@ def characters(facts: Facts) -> Guess | None:
     return Guess(
         head, 1, SURE if fits else POOR + 0.2, tuple(evidence), "paddle-ocr" if paddle else "line", ("text",), unsure=tuple(unsure),
         input_changes=changes, size_px=(1920, height) if facts.free else None, thresholds={"score": 0.5},
+        labels_why=_ONE_NAME, rivals=() if fits else (CtcHead(layout=layout, blank="last"),),
     )  # fmt: skip
 
 
@@ -103,6 +108,7 @@ def way_up(facts: Facts) -> Guess | None:
     return Guess(
         head, 2, LIKELY if named else FAIR, evidence, "paddle-ocr", ("0", "180"), unsure=unsure, input_changes=changes,
         size_px=(192, 48) if facts.free else None, thresholds={"score": 0.9},
+        labels_why=_ONE_NAME,
     )  # fmt: skip
 
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from edge.models.inspect.facts import Facts
-from edge.models.inspect.rules.base import FAIR, LIKELY, SURE, Guess, shown
+from edge.models.inspect.rules.base import FAIR, LIKELY, POOR, SURE, Guess, shown
+from edge.models.inspect.rules.faces import SQUARE_STRIDES, SQUARES, squares
 from edge.vision.conventions import (
     DetrHead,
     IndexedHead,
     ListedHead,
-    RetinaFaceHead,
-    ScrfdHead,
+    ListedMasksHead,
+    ListedPointsHead,
+    RawHead,
     SsdHead,
-    YuNetHead,
 )
-from edge.vision.conventions.terms import Score
 
 _MOST_QUERIES = 1000
 _STRIDES = (8, 16, 32, 64, 128)
 _COCO_91 = 91
+_OFFSETS_BELOW = -2.0
+"""Finished boxes leave the picture by a part of it at most, as fractions or as pixels that reach far to its other side."""
+_LEAST_MASK = 14
+"""Side of the smallest mask there is (Mask R-CNN's are 28)."""
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -29,45 +33,6 @@ def _seen(shapes: Shapes) -> str:
 def _named(shapes: Shapes, *words: str) -> str:
     """The first output with one of these words in its name."""
     return next((name for name in shapes if any(word in name.lower() for word in words)), "")
-
-
-def yunet(facts: Facts) -> Guess | None:
-    """``cls``, ``obj``, ``bbox`` and ``kps`` for three strides."""
-    shapes = facts.shapes
-    lasts = sorted(s[-1] for s in shapes.values() if s)
-    if len(shapes) != 12 or lasts != [1] * 6 + [4] * 3 + [10] * 3:  # noqa: PLR2004  (four kinds for three strides)
-        return None
-    evidence = ("twelve outputs: class, objectness, box and five points for three strides: YuNet", _seen(shapes))
-    return Guess(YuNetHead(), 1, SURE, evidence, "yunet", label_set="face", size_px=(320, 320))
-
-
-def scrfd(facts: Facts) -> Guess | None:
-    """Scores, distances and points ``(n, 1)``, ``(n, 4)``, ``(n, 10)`` for three strides."""
-    shapes = facts.shapes
-    lasts = [s[-1] for s in shapes.values() if s]
-    kinds = sorted(lasts)
-    if len(shapes) != 9 or kinds != [1] * 3 + [4] * 3 + [10] * 3 or not facts.height:  # noqa: PLR2004  (as above)
-        return None
-    finest = max(s[-2] for s in shapes.values())
-    per_cell, rest = divmod(finest, facts.cells(8))
-    if rest or not per_cell:
-        return None
-    evidence = (f"nine outputs: score, box and five points for three strides, {per_cell} a cell: SCRFD", _seen(shapes))
-    return Guess(ScrfdHead(per_cell=per_cell), 1, SURE, evidence, "scrfd", label_set="face", size_px=(640, 640))
-
-
-def retinaface(facts: Facts) -> Guess | None:
-    """Boxes, two scores and ten point coordinates a prior."""
-    shapes = facts.shapes
-    if sorted(s[-1] for s in shapes.values() if len(s) == 3) != [2, 4, 10] or len(shapes) != 3:  # noqa: PLR2004
-        return None
-    n = next(iter(shapes.values()))[1]
-    if n != 2 * facts.cells(8, 16, 32):
-        return None
-    evidence = (f"boxes, two scores and five points for {n} priors, two a cell of strides 8, 16, 32: RetinaFace",)
-    scores = next(o for o in facts.outputs if o.shape[-1] == 2)  # noqa: PLR2004  (background, face)
-    activation: Score = "none" if facts.applied(scores.name) else "softmax"
-    return Guess(RetinaFaceHead(activation=activation), 1, LIKELY, evidence, "retinaface", label_set="face")
 
 
 def queries(facts: Facts) -> Guess | None:
@@ -137,7 +102,7 @@ def listed(facts: Facts) -> Guess | None:
         return None
     second = {i.name.lower() for i in facts.others}
     tensor = next(o for o in facts.outputs if o.name == boxes)
-    evidence = (_seen(shapes), "finished boxes, scores and class numbers: suppressed in the graph")
+    evidence: tuple[str, ...] = (_seen(shapes), "finished boxes, scores and class numbers: suppressed in the graph")
     if "orig_target_sizes" in second:
         size = next(i.name for i in facts.others if i.name.lower() == "orig_target_sizes")
         changes = {"extra": {size: "input_size_wh"}}
@@ -145,16 +110,40 @@ def listed(facts: Facts) -> Guess | None:
     normalised = 0 < tensor.high <= 1.5  # noqa: PLR2004  (boxes in pixels are larger)
     torchvision = "pytorch" in facts.producer and not normalised and shapes[boxes][-1] == 4  # noqa: PLR2004
     head = ListedHead(unit="normalised" if normalised else "input", first_label=1 if torchvision or normalised else 0)
+    n = 90 if head.first_label else 80
+    if facts.pair_of and head.first_label:
+        n = facts.pair_of - 1
+        evidence = (
+            *evidence,
+            f"its last layers give {facts.pair_of} scores and as many boxes: {n} classes and background",
+        )
+    richer, read = _with_more(facts, head)
     unsure: tuple[str, ...] = (
         ("classes are counted from 1, 0 being background, as torchvision and SSD have it",) if head.first_label else ()
     )
-    unread = [n for n in shapes if n not in {boxes, scores, labels} and "num" not in n.lower()]
+    unread = [n for n in shapes if n not in {boxes, scores, labels, *read} and "num" not in n.lower()]
     if unread:
         unsure = (*unsure, f"not read: {', '.join(name[:24] for name in unread[:4])}")
     prior = "ssd-zoo" if normalised else "torchvision-detection" if torchvision else "mmdetection"
+    person = isinstance(richer, ListedPointsHead) and n == 1 and facts.shapes[richer.points_output][-2] == 17  # noqa: PLR2004
     return Guess(
-        head, 90 if head.first_label else 80, LIKELY if second == set() else FAIR, evidence, prior, unsure=unsure
-    )
+        richer, n, LIKELY if second == set() else FAIR, evidence, prior, ("person",) if person else (), unsure=unsure,
+        labels_why="17 points, COCO's, are of persons" if person else "",
+    )  # fmt: skip
+
+
+def _with_more(facts: Facts, head: ListedHead) -> tuple[ListedHead | ListedMasksHead | ListedPointsHead, set[str]]:
+    """The same with masks or points, where there are such for each row, and which outputs these are."""
+    for name, shape in facts.shapes.items():
+        word = name.lower()
+        if len(shape) in {3, 4} and min(shape[-2:]) >= _LEAST_MASK and ("mask" in word or shape[1] == 1):
+            whole = shape[-2:] == (facts.height, facts.width)
+            masks = ListedMasksHead(masks_output=name, unit=head.unit, first_label=head.first_label, whole=whole)
+            return masks, {name}
+        if len(shape) in {3, 4} and shape[-1] in {2, 3} and shape[-2] > 1 and ("keypoint" in word or "point" in word):
+            points = ListedPointsHead(points_output=name, unit=head.unit, first_label=head.first_label)
+            return points, {name, *(n for n in facts.shapes if "keypoints_scores" in n.lower())}
+    return head, set()
 
 
 def yolov3(facts: Facts) -> Guess | None:
@@ -186,6 +175,8 @@ def pairs(facts: Facts) -> Guess | None:
     if n not in shapes[scores][1:] or columns < 1:
         return None
     box, score = (next(o for o in facts.outputs if o.name == name) for name in (boxes, scores))
+    if box.low < _OFFSETS_BELOW and box.high < facts.width / 4 and shapes[boxes][-1] == 4:  # noqa: PLR2004  (a box)
+        return _offsets(facts, n, columns, scores)
     normalised = box.high <= 2.0  # noqa: PLR2004  (boxes in pixels are larger)
     applied = facts.applied(scores)
     evidence = (_seen(shapes), "boxes are fractions of the input" if normalised else "boxes are input pixels")
@@ -200,3 +191,19 @@ def pairs(facts: Facts) -> Guess | None:
     head = SsdHead(background=background, activation="none" if applied or score.low >= 0 else "softmax")
     unsure = ("whether class 0 means background was taken from the number of classes",)
     return Guess(head, columns - (background is not None), FAIR, evidence, "yolo", unsure=unsure)
+
+
+def _offsets(facts: Facts, n: int, columns: int, scores: str) -> Guess:
+    """Offsets to priors: these are not in the file, and only well-known ones can be told by their number."""
+    applied = facts.applied(scores)
+    score = next(o for o in facts.outputs if o.name == scores)
+    ups = [up for up in (True, False) if squares(facts, up=up) == n]
+    seen = (_seen(facts.shapes), "box numbers are small and go below 0: offsets to priors")
+    if not ups or not ups[0] or columns < 2:  # noqa: PLR2004  (background and a class)
+        unsure = ('which priors is not in the file: set output.head = "ssd" with its priors, strides and variances',)
+        return Guess(RawHead(), 0, POOR, seen, "ssd", unsure=unsure)
+    head = SsdHead(
+        priors=SQUARES, strides=SQUARE_STRIDES, activation="none" if applied or score.low >= 0 else "softmax"
+    )
+    evidence = (*seen, f"{n} are the priors of UltraFace for strides {', '.join(map(str, SQUARE_STRIDES))}")
+    return Guess(head, columns - 1, LIKELY, evidence, "ssd", label_set="face" if columns == 2 else "")  # noqa: PLR2004

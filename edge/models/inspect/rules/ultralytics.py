@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ast
-
 from edge.models.bundle import MAX_LABELS
 from edge.models.inspect.facts import Facts
+from edge.models.inspect.named import distinct, literal
 from edge.models.inspect.rules.base import SURE, Guess, shown
 from edge.vision.conventions import (
     ClassifyHead,
@@ -107,20 +106,5 @@ def metadata_size_px(metadata: dict[str, str]) -> tuple[int, int] | None:
             return None
 
 
-def literal(text: str) -> object:
-    """A Python literal, as Ultralytics writes them; None where it is none. Read, never run."""
-    try:
-        return ast.literal_eval(text[:262_144])
-    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
-        return None
-
-
 def _number(key: object) -> int:
     return key if isinstance(key, int) else 0
-
-
-def distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
-    """Label lists in the wild repeat names; the later one gets its number."""
-    return tuple(
-        label if labels.index(label) == number else f"{label[:56]}-{number}" for number, label in enumerate(labels)
-    )

@@ -56,6 +56,8 @@ def _prior(facts: Facts, n: int, *, small: bool) -> str:
         return "mnist" if facts.channels == 1 else "tiny"
     if facts.inside is not None:
         return "inside"
+    if facts.convolutions == 1 and any(i.name == "pixel_values" for i in facts.signature.inputs):
+        return "transformers-vit"
     if facts.layout == "nhwc" or facts.producer in {"tf2onnx", "keras"}:
         return "keras-classify"
     if "paddle" in facts.producer:
