@@ -9,7 +9,9 @@ from edge.vision.spec import MAX_SIDE_PX, Layout
 
 _RANK_IMAGE = 4
 _CHANNELS = {1, 3}
-_DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
+_DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8", "tensor(int32)": "int32"}
+WHOLE = {"uint8", "int32"}
+"""Types that take pixels 0..255 as they are (int32: MoveNet)."""
 
 
 def picture_of(signature: Signature) -> Tensor | None:
@@ -35,7 +37,7 @@ def check_input(signature: Signature) -> None:
         "MODEL_INPUT_UNFIT",
         "the model does not take one picture",
         why,
-        "needed: an input [1, 1 or 3, height, width] or [1, height, width, 1 or 3] of float32, float16 or uint8",
+        "needed: an input [1, 1 or 3, height, width] or [1, height, width, 1 or 3] of float32, float16, uint8 or int32",
     )
 
 

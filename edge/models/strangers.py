@@ -22,13 +22,13 @@ class Input(Protocol):
     """A model's input, as the guard saw it."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102  (what it says)
+    def name(self) -> str: ...
 
     @property
-    def shape(self) -> tuple[int | None, ...]: ...  # noqa: D102  (as above)
+    def shape(self) -> tuple[int | None, ...]: ...
 
     @property
-    def type(self) -> str: ...  # noqa: D102  (as above)
+    def type(self) -> str: ...
 
 
 def refuse(inputs: Sequence[Input]) -> None:
@@ -45,6 +45,8 @@ def kind_of(inputs: Sequence[Input]) -> str:
     """``a model of texts …``, ``of sound …``, ``of volumes or videos``; '' where it may be one of ours."""
     names = [one.name.lower().split(":")[0] for one in inputs]
     if any(len(one.shape) == 4 for one in inputs):  # noqa: PLR2004  (a picture)
+        return ""
+    if all(len(one.shape) == 2 and one.shape[1] == 1 for one in inputs):  # noqa: PLR2004  (columns of a table)
         return ""
     if any(word in name for name in names for word in _TEXT_WORDS):
         return "a model of texts (it takes tokens)"

@@ -38,7 +38,7 @@ class Workspace:
 class Preprocessor:
     """Turns frames into blobs as an :class:`InputSpec` says. Itself immutable: any number of threads may share it.
 
-    ``dtype`` is the model's: float32, float16 or uint8 (then without scaling: the graph does it).
+    ``dtype`` is the model's: float32, float16, or uint8 and int32 (then without scaling: the graph does it).
     """
 
     def __init__(self, spec: InputSpec, dtype: str = "float32") -> None:
@@ -49,7 +49,7 @@ class Preprocessor:
         # (p * scale - mean) / std  =  p * gain + bias
         self._gain = [float(v) for v in spec.scale / std]
         self._bias = [float(v) for v in -mean / std]
-        if self.dtype == np.uint8:
+        if self.dtype.kind in "ui":
             self._gain, self._bias = [1.0] * spec.channels, [0.0] * spec.channels
         self._interpolation = cv2.INTER_AREA if spec.resample == "area" else cv2.INTER_LINEAR
 
@@ -134,7 +134,7 @@ class Preprocessor:
                 cv2.addWeighted(plane, gain, plane, 0.0, bias, dst=target, dtype=cv2.CV_32F)
             else:  # channels lie side by side: OpenCV writes rows of whole pixels only
                 target[...] = cv2.addWeighted(plane, gain, plane, 0.0, bias, dtype=cv2.CV_32F)
-        elif self.dtype == np.uint8:
+        elif self.dtype.kind in "ui":
             np.copyto(target, plane)
         else:
             np.copyto(target, plane * np.float32(gain) + np.float32(bias), casting="same_kind")

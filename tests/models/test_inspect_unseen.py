@@ -63,7 +63,7 @@ EXPORTS = [
            shape=(1, 3, 256, 192), fed={"color": "rgb"}),
     Export("vitpose", [("heatmaps", (1, 21, 64, 64), SMALL)], HeatmapsHead(points=21), "keypoints", 1, shape=(1, 3, 256, 256)),
     Export("movenet", [("output_0", (1, 1, 17, 3), (0.0, 1.0))], LandmarksHead(points=17, values=3, order="yx"), "keypoints", 1,
-           shape=(1, 192, 192, 3), kind="tensor(int32)", producer="tf2onnx") if False else
+           shape=(1, 192, 192, 3), kind="tensor(int32)", producer="tf2onnx"),
     Export("movenet-float", [("output_0", (1, 1, 17, 3), (0.0, 1.0))], LandmarksHead(points=17, values=3, order="yx"),
            "keypoints", 1, shape=(1, 192, 192, 3), producer="tf2onnx", fed={"scale": 1.0}),
     Export("pfld-sim", [("output", (1, 136), SMALL)], LandmarksHead(third="depth"), "keypoints", 1, shape=(1, 3, 112, 112)),
@@ -85,7 +85,143 @@ EXPORTS = [
     Export("mtcnn-pnet", [("reg", (1, 155, 155, 4), LOGITS), ("softmax", (1, 155, 155, 2), (0.0, 1.0))], RawHead(), "raw", 0,
            shape=(1, 320, 320, 3)),
     Export("captcha", [("logits", (20, 1, 37), LOGITS)], "ctc", "ocr", 1, shape=(1, 3, 60, 160)),
-    Export("layout", [("a", (1, 4, 100), SCORES)], "yolov8", "detect", 0, shape=(1, 3, 64, 64)) if False else
     Export("orientation", [("p", (1, 4), (0.0, 0.9))], "classify", "classify", 4, shape=(1, 3, 224, 224),
            metadata={"character": "0\n90\n180\n270"}),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("export", EXPORTS, ids=lambda one: one.name)
+def test_exports_of_the_field(export):
+    proposal = propose(gather(signature_of(export), graph_of(export), export.name))
+    manifest = proposal.manifest
+    assert manifest.model.task == export.task
+    if isinstance(export.head, str):
+        assert manifest.output.__struct_config__.tag == export.head
+    else:
+        assert manifest.output == export.head
+    assert len(manifest.model.labels) == export.n
+    spec = manifest.input
+    size = export.shape[1:3] if spec.layout == "nhwc" else export.shape[2:]
+    assert (spec.height_px, spec.width_px) == size
+    assert {name: getattr(spec, name) for name in export.fed} == export.fed
+    if export.task == "raw":  # nobody is told that something was recognised
+        assert proposal.overall <= 0.4 and proposal.assumed
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("text\ntitle\nfigure", ("text", "title", "figure")),
+        ('{"0": "good", "1": "scratch", "2": "dent"}', ("good", "scratch", "dent")),
+        ("{2: 'dent', 0: 'good', 1: 'good'}", ("good", "good-1", "dent")),
+        ('{"good": 0, "dent": 1}', ("good", "dent")),
+        ("['a', 'b']", ("a", "b")),
+        ("a, b,c", ("a", "b", "c")),
+        ("one", ()),
+        ("", ()),
+        ("[1, [2]]", ()),
+        ("{1: 2", ()),
+        ("a,,b", ()),
+    ],
+)
+@pytest.mark.parametrize("key", ["names", "Labels", "id2label", "character"])
+def test_names_in_metadata(key, text, names):
+    assert names_in({key: text, "other": "x\ny"}) == names
+
+
+def test_names_count_only_where_their_number_fits(tmp_path):
+    path = graphs.constant(tmp_path / "m.onnx", np.array([[0.1, 3.0, -2.0]]), metadata={"classes": "ok\nscratch\ndent"})
+    assert examine(read_any(path)).proposal.manifest.model.labels == ("ok", "scratch", "dent")
+    path = graphs.constant(
+        tmp_path / "n.onnx", np.array([[0.1, 3.0, -2.0, 1.0]]), metadata={"classes": "ok\nscratch\ndent"}
+    )
+    assert examine(read_any(path)).proposal.manifest.model.labels == ("0", "1", "2", "3")
+
+
+def test_the_blank_is_found_by_one_run(tmp_path):
+    table = np.zeros((20, 1, 37), np.float32)
+    table[:, 0, 36] = 9.0
+    table[:3, 0, 5] = 12.0
+    found = examine(read_any(graphs.constant(tmp_path / "last.onnx", table, (1, 3, 60, 160)))).proposal
+    assert found.manifest.output.blank == "last" and not any("blank" in one for one in found.assumed)
+    first = table[..., ::-1]
+    found = examine(read_any(graphs.constant(tmp_path / "first.onnx", first, (1, 3, 60, 160)))).proposal
+    assert found.manifest.output.blank == "first"
+
+
+def test_a_two_stage_detector_tells_how_many_classes_it_has():
+    export = Export("frcnn", LISTS, None, "detect", shape=(1, 3, 480, 640))
+    facts = gather(signature_of(export), graph_of(export), "frcnn")
+    five = Facts(signature=facts.signature, producer="pytorch", height=480, width=640, pair_of=5)
+    manifest = propose(five).manifest
+    assert manifest.model.labels == ("0", "1", "2", "3") and manifest.output.first_label == 1
+
+
+@pytest.mark.parametrize(
+    ("inputs", "word"),
+    [
+        ([("bytes", (None, 2048), "tensor(int32)")], "texts"),
+        ([("input_ids", (None, None), INT), ("attention_mask", (None, None), INT)], "texts"),
+        ([("input", (None, None), FLOAT), ("state", (2, None, 128), FLOAT), ("sr", (), INT)], "sound"),
+        ([("audio_signal", (None, 80, None), FLOAT)], "sound"),
+        ([("x", (None, 576), FLOAT), ("h", (1, 1, 128), FLOAT), ("c", (1, 1, 128), FLOAT)], "state"),
+        ([("clip", (1, 3, 16, 112, 112), FLOAT)], "volumes"),
+    ],
+)
+def test_strangers_are_told_by_their_inputs(inputs, word):
+    tensors = [Tensor(*one) for one in inputs]
+    assert word in strangers.kind_of(tensors)
+    with pytest.raises(ModelError) as caught:
+        strangers.refuse(tensors)
+    assert caught.value.code == "MODEL_INPUT_UNFIT" and "plug-in" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        [("images", (1, 3, 64, 64), FLOAT), ("orig_target_sizes", (1, 2), INT)],
+        [("input", (None, 4), FLOAT)],
+        [("input", (None, 64, 5), FLOAT)],
+        [("vibration", (1, 1, 2048), FLOAT)],
+        [("count", (None, 1), INT), ("shift", (None, 1), INT)],
+        [("machine_state", (None, 1), "tensor(string)"), ("audio_level", (None, 1), FLOAT), ("tokens", (None, 1), INT)],
+    ],
+)
+def test_pictures_and_series_are_no_strangers(inputs):
+    assert strangers.kind_of([Tensor(*one) for one in inputs]) == ""
+
+
+def test_a_number_alone_as_input_is_tried_and_named(tmp_path):
+    """A model of sound that fails in its trial is called what it is; its third input has no axes."""
+    nodes = [
+        helper.make_node("Cast", ["sr"], ["rate"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["audio", "rate"], ["y"]),
+        helper.make_node("Reshape", ["y", "shape"], ["out"]),
+    ]
+    inputs = [graphs.tensor("audio", (1, "n")), graphs.tensor("sr", (), TensorProto.INT64)]
+    path = graphs.save(tmp_path / "m.onnx", nodes, inputs, [graphs.tensor("out", (1, 7))], {"shape": np.array([1, 7])})
+    with pytest.raises(ModelError) as caught:
+        examine(read_any(path))
+    assert caught.value.code == "MODEL_INPUT_UNFIT" and "sound" in str(caught.value)
+
+
+def test_whole_numbers_of_32_bits_are_pixels(tmp_path):
+    nodes = [
+        helper.make_node("Cast", ["image"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["f"], ["m"], keepdims=0),
+        helper.make_node("Mul", ["m", "gain"], ["z"]),
+        helper.make_node("Add", ["z", "w"], ["output_0"]),
+    ]
+    weights = {"gain": np.float32(1 / 255), "w": np.zeros((1, 1, 17, 3), np.float32)}
+    graph = helper.make_graph(
+        nodes, "movenet", [graphs.tensor("image", (1, 64, 64, 3), TensorProto.INT32)],
+        [graphs.tensor("output_0", (1, 1, 17, 3))], [numpy_helper.from_array(np.asarray(v), n) for n, v in weights.items()],
+    )  # fmt: skip
+    path = tmp_path / "m.onnx"
+    path.write_bytes(helper.make_model(graph, opset_imports=graphs.OPSET, ir_version=9).SerializeToString())
+    import edge
+
+    found = edge.load(path)(np.full((48, 64, 3), 102, np.uint8))
+    assert contract.dtype_of(guard.examine(path.read_bytes(), "x" * 64, cache=tmp_path)) == "int32"
+    # Three quarters of the input are the frame, the rest is black: 102 / 255 of them.
+    assert found.keypoints[0, :, 2] == pytest.approx(0.3, abs=1e-3)

@@ -96,7 +96,7 @@ def probe(file: BareFile, found: Examined, image: Image, budget_s: float = BUDGE
 def _questions(spec: InputSpec, found: Examined) -> dict[str, dict[str, dict[str, Any]]]:
     """Axis -> candidate -> fields of InputSpec; the first candidate of each is what the proposal says."""
     questions: dict[str, dict[str, dict[str, Any]]] = {}
-    byte_input = contract.dtype_of(found.facts.signature) == "uint8"
+    byte_input = contract.dtype_of(found.facts.signature) in contract.WHOLE
     if not byte_input:
         questions["scale"] = _scales(spec)
     if spec.color != "gray":

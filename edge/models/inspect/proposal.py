@@ -151,7 +151,7 @@ def input_of(
         fields, sure, said = _around(facts.inside, fields, sure)
         why.append(said)
         unsure = []
-    if dtype == "uint8":
+    if dtype in contract.WHOLE:
         fields |= {"scale": 1.0, "mean": (0.0,), "std": (1.0,)}
         why.append("the input takes bytes: 0..255 as they are")
         sure, unsure = max(sure, 0.9), []
