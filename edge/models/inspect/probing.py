@@ -22,6 +22,7 @@ from edge.models.admit import Admitted
 from edge.models.bundle import BareFile, Bundle, Manifest
 from edge.models.inspect.bare import Examined
 from edge.models.inspect.proposal import Proposal
+from edge.models.inspect.rules import Guess
 from edge.models.inspect.sense import sense
 from edge.models.loading import predictor_of
 from edge.models.predictor import Predictor
@@ -45,9 +46,11 @@ SCALES: dict[str, dict[str, Any]] = {
     "0..255": {"scale": 1.0, "mean": (0.0,), "std": (1.0,)},
     "-1..1": {"scale": 1 / 255, "mean": (0.5,), "std": (0.5,)},
     "ImageNet": {"scale": 1 / 255, **_IMAGENET},
-    "0..255 less its mean": {"scale": 1.0, "mean": (123.0, 117.0, 104.0), "std": (1.0,)},
 }
 """Ways to scale pixels that account for nearly all models."""
+CAFFE = {"0..255 less the mean": {"scale": 1.0, "mean": (123.0, 117.0, 104.0), "std": (1.0,)}}
+"""What classifiers from Caffe want, and Keras' ResNet and VGG."""
+_OF_CAFFE = {"keras-classify", "caffe-classify"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ def _questions(spec: InputSpec, found: Examined) -> dict[str, dict[str, dict[str
     questions: dict[str, dict[str, dict[str, Any]]] = {}
     byte_input = contract.dtype_of(found.facts.signature) in contract.WHOLE
     if not byte_input:
-        questions["scale"] = _scales(spec)
+        questions["scale"] = _scales(spec, found.proposal.guess)
     if spec.color != "gray":
         other = "bgr" if spec.color == "rgb" else "rgb"
         questions["color"] = {spec.color: _colored(spec, spec.color), other: _colored(spec, other)}
@@ -113,15 +116,16 @@ def _questions(spec: InputSpec, found: Examined) -> dict[str, dict[str, dict[str
     return questions
 
 
-def _scales(spec: InputSpec) -> dict[str, dict[str, Any]]:
+def _scales(spec: InputSpec, guess: Guess | None) -> dict[str, dict[str, Any]]:
     own: dict[str, Any] = {"scale": spec.scale, "mean": spec.mean, "std": spec.std}
     candidates: dict[str, dict[str, Any]] = {}
-    for name, value in SCALES.items():
+    usual = SCALES | (CAFFE if guess is not None and guess.prior in _OF_CAFFE else {})
+    for name, value in usual.items():
         made = dict(value)
         if spec.color == "gray" and len(made["mean"]) > 1:
             continue
         if spec.color == "bgr" and len(made["mean"]) > 1:
-            made |= {"mean": made["mean"][::-1], "std": made["std"][::-1]}  # a single number stays
+            made |= {"mean": made["mean"][::-1], "std": made["std"][::-1]}
         if not _same(made, own):
             candidates[name] = made
     named = next((name for name, value in SCALES.items() if _same(value, own)), "as proposed")
