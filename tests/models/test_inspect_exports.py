@@ -68,6 +68,8 @@ class Export:
     second: tuple[str, tuple[int, ...]] | None = None
     before: tuple[tuple[str, list[float]], ...] = ()
     """Arithmetic with constants before the first convolution."""
+    ends: dict[str, str] = field(default_factory=dict)
+    """Output -> the operation it comes from."""
 
 
 def ultralytics(task: str, n: int, **more: str) -> dict[str, str]:
@@ -204,6 +206,7 @@ def graph_of(export: Export) -> ModelFile:
         at = f"n{number}"
     nodes.append(Node("Conv", inputs=[at, "w"], outputs=["features"]))
     nodes += [Node(op, inputs=["features"], outputs=[f"{op}-{i}"]) for i, op in enumerate(export.ops)]
+    nodes += [Node(op, inputs=["features"], outputs=[name]) for name, op in export.ends.items()]
     graph.nodes = nodes
     return ModelFile(ir_version=9, producer=export.producer, opsets={"": 17}, graph=graph)
 

@@ -12,10 +12,14 @@ from edge.models.bundle import read_any
 from edge.models.guard import Tensor
 from edge.models.inspect.bare import examine
 from edge.models.inspect.facts import Facts, gather
+from edge.models.inspect.looking import look
 from edge.models.inspect.named import names_in
 from edge.models.inspect.proposal import propose
 from edge.models.inspect.rules.faces import SQUARE_STRIDES, SQUARES
 from edge.vision.conventions import (
+    AnomalyHead,
+    ClassifyHead,
+    CtcHead,
     HeatmapsHead,
     LandmarksHead,
     ListedMasksHead,
@@ -25,10 +29,12 @@ from edge.vision.conventions import (
     RetinaFaceHead,
     SimccHead,
     SsdHead,
+    TextBoxesHead,
 )
 from tests.models import graphs
 from tests.models.test_inspect_exports import (
     FLOAT,
+    IMAGENET,
     INT,
     LOGITS,
     PIXELS,
@@ -85,6 +91,28 @@ EXPORTS = [
     Export("mtcnn-pnet", [("reg", (1, 155, 155, 4), LOGITS), ("softmax", (1, 155, 155, 2), (0.0, 1.0))], RawHead(), "raw", 0,
            shape=(1, 320, 320, 3)),
     Export("captcha", [("logits", (20, 1, 37), LOGITS)], "ctc", "ocr", 1, shape=(1, 3, 60, 160)),
+    Export("pfld-106", [("features", (1, 64, 28, 28), (0.0, 900.0)), ("output", (1, 212), SMALL)], LandmarksHead(output="output",
+           points=106, third="depth"), "keypoints", 1, shape=(1, 3, 112, 112)),
+    Export("defect-or-not", [("dense_1", (1, 1), (0.0, 1.0))], ClassifyHead(activation="none"), "classify", 2,
+           shape=(1, 224, 224, 3), producer="tf2onnx", ends={"dense_1": "Sigmoid"}),
+    Export("ssrnet", [("age", (1,), (0.0, 39.0))], RawHead(), "raw", 0, shape=(1, 3, 64, 64)),
+    Export("padim-score", [("score", (1,), (0.0, 39.0))], AnomalyHead(), "anomaly", 0, shape=(1, 3, 256, 256)),
+    Export("fsanet-var", [("output", (1, 3), LOGITS)], RawHead(), "raw", 0, shape=(1, 3, 64, 64)),
+    Export("three-classes", [("output", (1, 3), LOGITS)], ClassifyHead(), "classify", 3, shape=(1, 3, 64, 64)),
+    Export("angle_net", [("out", (1, 2), (0.0, 1.0))], ClassifyHead(activation="none"), "classify", 2, shape=(1, 3, 32, 192),
+           fed={"mean": (0.5,)}),
+    Export("keras-captcha", [("output", (1, 40, 31), (0.0, 1.0))], CtcHead(blank="last", characters=""), "ocr", 1, shape=(1, 60, 160, 3),
+           producer="tf2onnx"),
+    Export("keras-digits", [("Identity:0", (1, 10), (0.0, 1.0))], ClassifyHead(activation="none"), "classify", 10,
+           shape=(1, 28, 28, 1), producer="tf2onnx", fed={"mean": (0.0,), "scale": pytest.approx(1 / 255)}),
+    Export("torch-digits", [("logits", (1, 10), LOGITS)], ClassifyHead(), "classify", 10, shape=(1, 1, 28, 28),
+           fed={"mean": (0.1307,)}),
+    Export("dbnet-of-torch", [("out1", (1, 1, 320, 320), (0.0, 1.0))], TextBoxesHead(dilate=True), "detect", 1,
+           shape=(1, 3, 320, 320), fed={"color": "rgb", "mean": IMAGENET}),
+    Export("letnet", [("27", (1, 1, 320, 240), (0.0, 1.0)), ("33", (1, 3, 320, 240), (0.0, 1.0))], "segment", "segment", 1,
+           shape=(1, 3, 320, 240)),
+    Export("unet-nhwc", [("out", (1, 256, 256, 4), (0.0, 1.0))], "segment", "segment", 3, shape=(1, 256, 256, 3),
+           producer="tf2onnx", fed={"mean": (0.0,)}),
     Export("orientation", [("p", (1, 4), (0.0, 0.9))], "classify", "classify", 4, shape=(1, 3, 224, 224),
            metadata={"character": "0\n90\n180\n270"}),
 ]  # fmt: skip
@@ -225,3 +253,35 @@ def test_whole_numbers_of_32_bits_are_pixels(tmp_path):
     assert contract.dtype_of(guard.examine(path.read_bytes(), "x" * 64, cache=tmp_path)) == "int32"
     # Three quarters of the input are the frame, the rest is black: 102 / 255 of them.
     assert found.keypoints[0, :, 2] == pytest.approx(0.3, abs=1e-3)
+
+
+def test_one_probability_is_that_of_the_second_of_two_classes(tmp_path):
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["m"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Reshape", ["m", "shape"], ["row"]),
+        helper.make_node("Sub", ["row", "half"], ["logit"]),
+        helper.make_node("Sigmoid", ["logit"], ["dense"]),
+    ]
+    weights = {"shape": np.array([1, 1]), "half": np.float32(0.5)}
+    path = graphs.save(
+        tmp_path / "m.onnx", nodes, [graphs.tensor("image", (1, 3, 96, 96))], [graphs.tensor("dense", (1, 1))], weights,
+        {"labels": '["good", "scratched"]'},
+    )  # fmt: skip
+    found = examine(read_any(path)).proposal.manifest
+    assert found.model.labels == ("good", "scratched") and found.output == ClassifyHead(activation="none")
+    assert any("anomaly" in one for one in examine(read_any(path)).proposal.assumed)
+
+
+def test_a_table_classifier_without_names_in_its_operators(tmp_path):
+    """As skl2onnx makes of a network or of nearest neighbours: a constant of classes is looked into by number."""
+    nodes = [
+        helper.make_node("MatMul", ["X", "w"], ["raw"]),
+        helper.make_node("Softmax", ["raw"], ["probabilities"], axis=1),
+        helper.make_node("ArgMax", ["probabilities"], ["at"], axis=1, keepdims=0),
+        helper.make_node("Gather", ["classes", "at"], ["label"]),
+    ]
+    weights = {"w": np.eye(4, 3, dtype=np.float32), "classes": np.array([10, 20, 30])}
+    outputs = [graphs.tensor("label", (None,), TensorProto.INT64), graphs.tensor("probabilities", (None, 3))]
+    path = graphs.save(tmp_path / "m.onnx", nodes, [graphs.tensor("X", (None, 4))], outputs, weights)
+    document = look(read_any(path), "m").document
+    assert document["task"] == "series" and document["labels"] == ["10", "20", "30"]

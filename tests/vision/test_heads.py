@@ -179,3 +179,14 @@ def test_every_head_has_a_row_in_the_table():
     from edge.vision.conventions import HEAD_TASK, HeadSpec
 
     assert set(get_args(HeadSpec)) == set(heads.HEADS) == set(HEAD_TASK)
+
+
+@pytest.mark.parametrize("activation", ["none", "sigmoid"])
+def test_one_number_and_two_labels(activation):
+    raw = np.array([[0.75 if activation == "none" else math.log(3)]], np.float32)
+    found = heads.decode(
+        ClassifyHead(activation=activation), {"o": raw}, context(("label0", "label1"), Thresholds(score=0.1))
+    )
+    assert found.names == ["label1", "label0"] and found.scores.tolist() == pytest.approx([0.75, 0.25], abs=1e-6)
+    with pytest.raises(ModelError):
+        heads.decode(ClassifyHead(activation="softmax"), {"o": raw}, context(("label0", "label1")))

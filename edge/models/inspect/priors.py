@@ -111,6 +111,13 @@ PRIORS: dict[str, Prior] = {
         {"color": "gray", "fit": "stretch", "scale": 1.0}, 0.75, "CNTK's MNIST of the ONNX model zoo: 0..255, white on black",
         "PyTorch's MNIST examples want (x / 255 - 0.1307) / 0.3081",
     ),
+    "keras-mnist": Prior(
+        {"color": "gray", "fit": "stretch"}, 0.65, "Keras' examples (mnist_convnet.py): white on black, x / 255",
+    ),
+    "torch-mnist": Prior(
+        {"color": "gray", "fit": "stretch", "mean": (0.1307,), "std": (0.3081,)}, 0.5, "PyTorch's MNIST example, examples/mnist/main.py",
+        "many take plain 0..1, which a network of digits hardly tells apart",
+    ),
     "keras-classify": Prior(
         {"color": "rgb", "fit": "stretch", "scale": 1.0, "mean": (127.5,), "std": (127.5,)}, 0.55,
         "Keras applications: preprocess_input of MobileNet, Inception, Xception, ResNet v2 ('tf' mode)",
@@ -143,6 +150,10 @@ PRIORS: dict[str, Prior] = {
     "midas": Prior({"color": "rgb", "fit": "stretch", **_IMAGENET}, 0.7, "MiDaS: transforms.py, NormalizeImage"),
     "paddle-ocr": Prior(
         {"color": "bgr", "fit": "stretch", **_PM1}, 0.95, "PaddleOCR: NormalizeImage in tools/infer, BGR as OpenCV reads it",
+    ),
+    "torch-text-lines": Prior(
+        {"color": "rgb", **_IMAGENET}, 0.5, "chineseocr_lite and most DB of PyTorch: ImageNet's mean and std",
+        "colours and scale of DB exports differ: PaddleOCR's own and RapidOCR's want BGR, mean and std 0.5",
     ),
     "line": Prior(
         {"color": "gray", "fit": "stretch", **_PM1}, 0.5, "CRNN: dataset.py, resizeNormalize, grey, mean and std 0.5",

@@ -41,6 +41,7 @@ FREE_WINDOW_N = 64
 """What is taken where the file leaves the time axis free."""
 
 _RANK_TABLE, _RANK_SERIES = 2, 3
+_PROBABILITIES = {"probabilities", "output_probability", "probability", "probs"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,14 @@ def _answer(signature: Signature, graph: ModelFile) -> _Answer:
     tables = [one for one in outputs if one.type in {"tensor(float)", "tensor(double)"}]
     if classes and tables and _width(tables[0]) in {len(classes), None}:
         return _Answer(SeriesClassHead(output=tables[0].name), classes)
+    named = next((one for one in tables if one.name in _PROBABILITIES), None)
+    if named is not None and len(outputs) > 1 and (_width(named) or 0) > 1:
+        n = _width(named) or 0
+        listed = _constant_classes(graph, n)
+        if listed:
+            return _Answer(SeriesClassHead(output=named.name), listed)
+        numbered = ("labels are numbers: the file has no names",)
+        return _Answer(SeriesClassHead(output=named.name), tuple(map(str, range(n))), numbered)
     scores = next((one for one in tables if one.name == "scores"), None)
     if scores is not None and len(outputs) > 1:
         said = "lower scores are the unusual ones (scikit-learn's decision_function); at 0 begins the unusual"
@@ -172,6 +181,22 @@ def class_names(graph: ModelFile) -> tuple[str, ...]:
             names = node.attributes.get(key)
             if isinstance(names, list) and len(names) > 1:
                 return tuple(str(name)[:64] for name in names[:MAX_LABELS])
+    return ()
+
+
+def _constant_classes(graph: ModelFile, n: int) -> tuple[str, ...]:
+    """Labels that classifiers without an operator of their own (MLP, nearest neighbours) look up by number: a constant
+    that ArrayFeatureExtractor or Gather picks from.
+    """
+    for node in graph.graph.nodes:
+        if node.op not in {"ArrayFeatureExtractor", "Gather"} or not node.inputs:
+            continue
+        constant = graph.graph.constants.get(node.inputs[0])
+        array = constant.array(MAX_LABELS) if constant is not None and "class" in node.inputs[0].lower() else None
+        if array is not None and array.size == n:
+            return tuple(
+                str(one.decode() if isinstance(one, bytes) else one)[:64] for one in array.reshape(-1).tolist()
+            )
     return ()
 
 

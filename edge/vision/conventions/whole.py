@@ -8,7 +8,10 @@ from edge.vision.spec import Activation
 
 
 class ClassifyHead(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="head", tag="classify"):
-    """``float (1, C)`` or ``(1, C, 1, 1)``: one score a class; ``activation`` is what is still to be applied."""
+    """``float (1, C)`` or ``(1, C, 1, 1)``: one score a class; ``activation`` is what is still to be applied. One number
+    with two labels is the second one's probability, the rest is the first's (``Dense(1, activation="sigmoid")`` of Keras,
+    ``BCEWithLogitsLoss`` of PyTorch).
+    """
 
     output: str = ""
     activation: Activation = "softmax"

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from edge.vision.conventions.whole import ClassifyHead
 from edge.vision.heads.base import Context, Head, Outputs, Shapes, activate, floats, pick
 from edge.vision.prediction import Prediction
 
+_BOTH = 2
+
 
 def decode_classify(head: ClassifyHead, outputs: Outputs, context: Context) -> Prediction:
     """``(1, C)``: every class at or above its threshold, and always the likeliest one."""
-    output = floats(outputs, head.output)
-    scores = np.nan_to_num(activate(output.reshape(-1), head.activation, axis=0), nan=0.0, posinf=1.0, neginf=0.0)
+    output = floats(outputs, head.output).reshape(-1)
+    scores = np.nan_to_num(activate(output, head.activation, axis=0), nan=0.0, posinf=1.0, neginf=0.0)
+    if len(scores) == 1 and len(context.labels) == _BOTH:
+        scores = np.concatenate([1 - scores, scores])
     order = np.argsort(-scores, kind="stable")
     keep = scores[order] >= context.limits[order]
     keep[:1] = True
@@ -36,6 +42,8 @@ def decode_classify(head: ClassifyHead, outputs: Outputs, context: Context) -> P
 
 def _wants(head: ClassifyHead, shapes: Shapes, n_labels: int) -> str:
     shape = pick(shapes, head.output)
+    if n_labels == _BOTH and math.prod(shape) == 1 and head.activation != "softmax":
+        return ""
     fits = len(shape) >= 2 and shape[:2] == (1, n_labels) and set(shape[2:]) <= {1}  # noqa: PLR2004  (rank)
     return "" if fits else f"[1, {n_labels}]"
 

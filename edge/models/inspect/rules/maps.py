@@ -159,7 +159,11 @@ def segmentation(facts: Facts) -> Guess | None:
         layout=layout,
     )
     prior = _prior(facts, n)
-    sure = LIKELY if n in _BACKGROUND_FIRST | _NO_BACKGROUND or (n == 1 and applied) else FAIR
+    if len({s[1 if layout == "nchw" else 3] for _, s in first}) > 1:
+        unsure.append(
+            "other maps are not read: with them it may be no segmentation (key points and their descriptors, say)"
+        )
+    sure = FAIR if unsure else LIKELY if n in _BACKGROUND_FIRST | _NO_BACKGROUND or (n == 1 and applied) else FAIR
     label_set = {21: "voc-20", 19: "cityscapes-19"}.get(n, "")
     labels = n - (background is not None)
     return Guess(head, max(1, labels), sure, tuple(evidence), prior, label_set=label_set, unsure=tuple(unsure),

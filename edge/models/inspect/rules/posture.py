@@ -24,6 +24,8 @@ _POINT_WORDS = (
     "movenet",
 )
 _SMALL_PX = 256
+_INSIGHTFACE_PX = 192
+"""Side of 2d106det's input; PFLD with as many points has 112, and fractions instead of -1..1."""
 _EMBEDDING = {128, 192, 256, 384, 512, 768, 1024, 1280, 2048}
 """Usual lengths of embeddings and features; few classifiers have just so many classes."""
 _CLASS_WORDS = ("class", "logit", "prob", "softmax", "score", "label")
@@ -45,7 +47,7 @@ class _Kind:
 _KINDS = {
     136: _Kind(68, 2, "68 points of a face, as PFLD and 300-W have them", "face", "normalised", "plain"),
     196: _Kind(98, 2, "98 points of a face, as PFLD and WFLW have them", "face", "normalised", "plain"),
-    212: _Kind(106, 2, "106 points of a face, as insightface's 2d106det has them", "face", "centred", "insightface"),
+    212: _Kind(106, 2, "106 points of a face, as insightface and PFLD have them", "face", "centred", "insightface"),
     1404: _Kind(468, 3, "468 points of a face in three dimensions: MediaPipe's mesh", "face", "input", "plain"),
     1434: _Kind(
         478, 3, "478 points of a face in three dimensions: MediaPipe's mesh with irises", "face", "input", "plain"
@@ -114,9 +116,10 @@ def landmarks(facts: Facts) -> Guess | None:
     """One row of two or three numbers for each of a well-known number of points."""
     if not facts.outputs or not facts.height:
         return None
-    rows = {name: math.prod(shape) for name, shape in facts.shapes.items() if shape and 0 not in shape}
+    # Maps beside the points are features for a second head (PFLD's own export gives them).
+    rows = {n: math.prod(s) for n, s in facts.shapes.items() if s and 0 not in s and not (len(s) == 4 and s[-1] > 4)}  # noqa: PLR2004
     name = next((n for n, size in rows.items() if size in _KINDS), "")
-    if not name or facts.applied(name) in {"softmax", "sigmoid"} or any(size > 4096 for size in rows.values()):  # noqa: PLR2004
+    if not name or facts.applied(name) in {"softmax", "sigmoid"}:
         return None
     kind = _KINDS[rows[name]]
     named = _named(facts)
@@ -125,17 +128,20 @@ def landmarks(facts: Facts) -> Guess | None:
     tensor = next(o for o in facts.outputs if o.name == name)
     pixels = tensor.high > facts.width / 3
     unit: Any = "input" if pixels else kind.unit if kind.unit != "input" else "normalised"
+    prior = kind.prior
+    if unit == "centred" and facts.width != _INSIGHTFACE_PX:
+        unit, prior = "normalised", "plain"
     evidence = (
         f"{rows[name]} numbers, {shown(facts.shapes[name])}: {kind.what}",
         "values reach the picture's size: pixels" if pixels else f"values are small: taken as {unit}",
     )
     flag = next((n for n, size in rows.items() if n != name and size == 1 and len(rows) > 1), "")
     head = LandmarksHead(
-        output=name if len(rows) > 1 else "", points=kind.points, values=kind.values, unit=unit, third="depth",  # type: ignore[arg-type]
+        output=name if len(facts.outputs) > 1 else "", points=kind.points, values=kind.values, unit=unit, third="depth",  # type: ignore[arg-type]
         score_output=flag, activation="none" if not flag or facts.applied(flag) else "sigmoid",
     )  # fmt: skip
     unsure = () if named else (f"if these are {rows[name]} classes and no points, set output.head to classify",)
-    return _guess(head, LIKELY if named else FAIR, evidence, f"landmarks-{kind.prior}", kind.label, unsure=unsure)
+    return _guess(head, LIKELY if named else FAIR, evidence, f"landmarks-{prior}", kind.label, unsure=unsure)
 
 
 def _believed(facts: Facts, n: int, *, several: bool) -> bool:

@@ -43,11 +43,14 @@ def text_lines(facts: Facts) -> Guess | None:
         "a model that segments one thing looks the same",
         "to read, pack it: `jidoka model pack DET REC -o READER`",
     )
-    changes = {**_BGR_PM1, **({"follow": "size", "multiple_px": 32} if facts.free else {"fit": "stretch"})}
+    changes: dict[str, Any] = {"follow": "size", "multiple_px": 32} if facts.free else {"fit": "stretch"}
+    torch = facts.producer == "pytorch"
+    if not torch:
+        changes |= _BGR_PM1
     head = TextBoxesHead(dilate=True)
     return Guess(
-        head, 1, LIKELY, evidence, "paddle-ocr", ("text",), unsure=unsure, input_changes=changes,
-        size_px=(960, 960) if facts.free else None, thresholds={"score": 0.5},
+        head, 1, LIKELY, evidence, "torch-text-lines" if torch else "paddle-ocr", ("text",), unsure=unsure,
+        input_changes=changes, size_px=(960, 960) if facts.free else None, thresholds={"score": 0.5},
         labels_why=_ONE_NAME,
     )  # fmt: skip
 
@@ -68,9 +71,12 @@ def characters(facts: Facts) -> Guess | None:
         return None
     alphabet = "" if listed else _ALPHABETS.get(shape[2], "")
     layout: Literal["ntc", "tnc"] = "ntc" if shape[0] == 1 else "tnc"
-    head = CtcHead(layout=layout, activation=_activation(facts), characters=alphabet)
+    # Keras and TensorFlow count the blank last (ctc_batch_cost), PyTorch and Paddle first.
+    keras = facts.producer in {"tf2onnx", "keras"} and not listed
+    blank: Literal["first", "last"] = "last" if keras else "first"
+    head = CtcHead(layout=layout, activation=_activation(facts), characters=alphabet, blank=blank)
     evidence = [f"{steps} steps with {shape[2]} classes each, {shown(shape)}: a line of text (CTC)"]
-    unsure = ["whether class 0 or the last one is the blank is not in the file: 0 is taken"]
+    unsure = [f"whether class 0 or the last one is the blank is not in the file: the {blank} is taken"]
     if fits:
         evidence.append(f"the metadata's {METADATA_KEY!r} has {len(listed)} characters")
     elif alphabet:
@@ -94,14 +100,15 @@ def characters(facts: Facts) -> Guess | None:
 def way_up(facts: Facts) -> Guess | None:
     """Two classes of a line of text: 0 and 180 degrees."""
     name = facts.name.lower()
-    if facts.only != (1, 2) or "paddle" not in facts.producer or facts.channels != 3:  # noqa: PLR2004  (colour)
+    strip = not facts.free and facts.height in _LINE_PX and facts.width >= 3 * facts.height
+    if facts.only != (1, 2) or facts.channels != 3 or not (strip or "paddle" in facts.producer):  # noqa: PLR2004  (colour)
         return None
     named = any(word in name for word in ("cls", "orient", "angle"))
     # A classifier of pictures has a fixed size; one of lines leaves it free.
-    if not named and not facts.free:
+    if not named and not facts.free and not strip:
         return None
-    why = "a name that speaks of direction" if named else "of free size, as lines of text are"
-    evidence = (f"two classes, by Paddle, and {why}: is a line upside down?",)
+    why = "a name that speaks of direction" if named else "of a shape as lines of text are"
+    evidence = (f"two classes, and {why}: is a line upside down?",)
     unsure = ("the classes are taken for 0 and 180 degrees",)
     changes = {**_BGR_PM1, "pad_value": 128, **({"follow": "width", "multiple_px": 192} if facts.free else {})}
     head = ClassifyHead(activation="none" if facts.applied(facts.outputs[0].name) else "softmax")
