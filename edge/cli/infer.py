@@ -41,6 +41,10 @@ def infer(
     ] = None,
     mm_per_px: Annotated[float | None, typer.Option(help="Size of a pixel of the frame, for areas in mm².")] = None,
     every: Annotated[int, typer.Option(help="Of a video, take every N-th frame.", min=1, metavar="N")] = 1,
+    variant: Annotated[
+        str,
+        typer.Option(help="Of a bundle: which of its variants; auto: as the agent would run it here.", metavar="NAME"),
+    ] = "original",
 ) -> None:
     """Run a model once on pictures, a video or sensor samples and say what it finds.
 
@@ -55,9 +59,11 @@ def infer(
     if mm_per_px is not None and not mm_per_px > 0:
         raise typer.BadParameter("must be above 0", param_hint="--mm-per-px")
     media.quiet_decoders()
-    predictor = _loaded(model, min_score)
+    predictor = _loaded(model, min_score, variant)
     for sentence in predictor.assumed:
         note(f"assumed: {sentence}")
+    for sentence in predictor.plan.notes:
+        note(sentence)
     inputs_there = frozenset(_full(path) for path in inputs)
     work = _Work(predictor, mm_per_px, None if save is None else _folder(save), inputs_there, want_rows=not json)
     total = media.count(inputs, every)
@@ -76,12 +82,13 @@ def infer(
         raise typer.Exit(int(Exit.INPUT))
 
 
-def _loaded(model: Path, min_score: float | None) -> Predictor:
+def _loaded(model: Path, min_score: float | None, variant: str) -> Predictor:
     """The model, or an error that names it."""
     from edge.models.loading import load
+    from edge.models.tuning.plan import Wish
 
     try:
-        return load(model, min_score=min_score)
+        return load(model, min_score=min_score, wish=Wish(variant) if variant != "original" else None)
     except ModelError as error:
         what = error.what if str(model) in error.what else f"{model}: {error.what}"
         raise ModelError(error.code, what, error.why, error.hint) from error

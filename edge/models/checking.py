@@ -21,6 +21,7 @@ from edge.models.series.loading import load_series
 from edge.models.series.manifest import read as read_series
 from edge.models.series.manifest import takes_series
 from edge.models.stages import Stage, is_codes
+from edge.models.tuning.plan import Wish
 
 
 class Step(Struct):
@@ -85,6 +86,11 @@ def check(path: Path, *, limits: GuardLimits | None = None, cache: Path | None =
             if n
             else "answers a grey picture; the bundle has no golden ones"
         )
+    for row in found.manifest.variant:
+        with report.step(f"variant {row.name}") as step:
+            planned = admit(found, limits=limits, cache=cache, wish=Wish(row.name))
+            predictor_of(planned, cache=cache, limits=limits).warm_up()
+            step.found = f"{row.how}; agreement {row.agreement.value:g} on pictures: {row.agreement.pictures}"
     report.task = found.manifest.model.task
     _licence(report, found.manifest.model.licence or licence_of(signature.metadata))
     return report

@@ -33,6 +33,7 @@ from edge.models.loading import predictor_of
 from edge.models.predictor import Predictor
 from edge.models.series.manifest import SeriesBundle, read_model
 from edge.models.stages import CODES, is_codes, place_of
+from edge.models.tuning.plan import Plan
 from edge.ports import CAMERA_PATHS
 from edge.registry import DRIVERS
 from edge.registry import load as load_class
@@ -125,6 +126,14 @@ def _workers(model: ModelConfig, predictor: AnyPredictor) -> int:
     if model.workers != "auto":
         return model.workers
     return predictor.plan.way.workers if isinstance(predictor, Predictor) else 1
+
+
+def run_as(predictor: AnyPredictor) -> str:
+    """`` (int8, openvino, 2 workers)`` where that is not the usual way, else ''."""
+    if not isinstance(predictor, Predictor) or predictor.plan == Plan(notes=predictor.plan.notes):
+        return ""
+    plan = predictor.plan
+    return f" ({', '.join(filter(None, (plan.variant, plan.way.runtime, plan.way.name)))})"
 
 
 def notes_of(models: Models) -> list[str]:

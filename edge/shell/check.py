@@ -11,7 +11,16 @@ from msgspec import Struct
 from edge.config import load_agent
 from edge.config.load import Loaded
 from edge.errors import ConfigError
-from edge.shell.assemble import check_labels, core_settings, endpoint, load_models, make_driver, notes_of, source_file
+from edge.shell.assemble import (
+    check_labels,
+    core_settings,
+    endpoint,
+    load_models,
+    make_driver,
+    notes_of,
+    run_as,
+    source_file,
+)
 from edge.shell.endpoint import tls_context
 
 MAX_LABELS = 10
@@ -71,7 +80,7 @@ def check_agent(file: Path) -> CheckReport:
         sources={name: f"{one.driver}, {one.trigger}, {one.deliver}" for name, one in config.sources.items()},
         sensors={name: f"{one.driver}, {one.rate_hz:g} Hz" for name, one in config.sensors.items()},
         devices={name: one.driver for name, one in config.devices.items()},
-        models={name: _named(one.labels) for name, one in models.predictors.items()},
+        models={name: _named(one.labels) + run_as(one) for name, one in models.predictors.items()},
         link=link,
         data_dir=str(loaded.path(config.agent.data_dir)),
         remote=tuple(key.name for key in settings.remote),

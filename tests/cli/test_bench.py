@@ -7,9 +7,15 @@ import signal
 import subprocess
 import sys
 
+from msgspec.structs import replace
+
+from edge.models.bundle import read
 from edge.models.inspect.source import read_file
 from edge.models.packing import Wishes, pack_any
 from edge.models.tuning import profile
+from edge.models.tuning.machine import this_machine
+from edge.models.tuning.profile import Figures, Profile
+from edge.models.tuning.way import Way
 from tests.commands import run
 from tests.models import graphs
 
@@ -57,3 +63,21 @@ def test_ctrl_c_ends_it_and_the_process_it_measures_in(tmp_path):
         _, err = child.communicate(timeout=30)
     assert child.returncode == 130
     assert "Traceback" not in err
+
+
+def test_the_agent_runs_as_the_profile_says_until_the_machine_is_another(tmp_path):
+    cache = tmp_path / "cache"
+    assert run(cache, "init", tmp_path / "p").status == 0
+    model, settings = tmp_path / "p" / "models" / "dark-spots", tmp_path / "p" / "agent.toml"
+    found = read(model)
+    here = this_machine()
+    figures = Figures(fps=1, p50_ms=1, p99_ms=1, cpu_ms=1, memory_mb=1, ratio=2)
+    one = Profile(sha256=found.sha256, way=Way(workers=3, optimisation="basic"), machine=here, figures=figures)
+    profile.keep(one, cache / "guard")
+    said = run(cache, "run", settings, "--check").out
+    assert "(onnxruntime, 3 workers, optimisation basic)" in said
+    assert "warning" not in said
+    profile.keep(replace(one, machine=replace(here, cpu="another")), cache / "guard")
+    said = run(cache, "run", settings, "--check").out
+    assert "workers" not in said
+    assert "it was measured on another" in said

@@ -14,6 +14,7 @@ from onnx import helper
 from edge.errors import InputError, ModelError
 from edge.models import bundle
 from edge.models.bundle import Golden
+from edge.models.checking import check
 from edge.models.loading import load
 from edge.models.tuning import profile
 from edge.models.tuning.machine import this_machine
@@ -60,6 +61,7 @@ def test_a_variant_agrees_and_runs_in_the_bundle(made, cache):
     assert row.of == made.sha256
     small = onnx.load_from_string(with_variant(found, "int8").onnx)
     assert "QuantizeLinear" in {node.op_type for node in small.graph.node}
+    assert "variant int8" in [step.step for step in check(found.folder, cache=cache).steps]
     predictor = load(found.folder, cache=cache, wish=Wish("int8"))
     assert predictor.ref.sha256 == row.sha256 != load(found.folder, cache=cache).ref.sha256
     assert predictor(picture(3)).names == load(found.folder, cache=cache)(picture(3)).names

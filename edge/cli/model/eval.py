@@ -49,6 +49,10 @@ def evaluate(
     min_score: MinScore = None,
     mm_per_px: Annotated[float | None, typer.Option(help="Size of a pixel of the frame, for limits in mm².")] = None,
     limit: Annotated[int | None, typer.Option(help="Take so many pictures, spread over the set.", min=1)] = None,
+    variant: Annotated[
+        str,
+        typer.Option(help="Of a bundle: which of its variants; auto: as the agent would run it here.", metavar="NAME"),
+    ] = "original",
 ) -> None:
     """Measure how right a model is: its task's figures, escapes and overkill with intervals, the worst cases.
 
@@ -75,21 +79,28 @@ def evaluate(
         truth = _spread(truth, limit)
     for sentence in truth.said:
         note(f"data set: {sentence}")
-    evaluator = Evaluator(_loaded(model, min_score, [sample.file for sample in truth.samples]), truth, settings)
+    evaluator = Evaluator(
+        _loaded(model, min_score, variant, [sample.file for sample in truth.samples]), truth, settings
+    )
     _judge(evaluator, model, html, json=json)
 
 
-def _loaded(model: Path, min_score: float | None, files: list[Path]) -> Any:
+def _loaded(model: Path, min_score: float | None, variant: str, files: list[Path]) -> Any:
     """A predictor of pictures or of windows of samples, or an error that names the model. What a bare file takes is told by
     the data set's files.
     """
     from edge.cli.infer_series import is_series
     from edge.models.loading import load
     from edge.models.series.loading import load_series
+    from edge.models.tuning.plan import Wish
 
+    predictor: Any
     try:
-        series = is_series(model, files)
-        predictor = load_series(model, min_score=min_score) if series else load(model, min_score=min_score)
+        wish = Wish(variant) if variant != "original" else None
+        if is_series(model, files):
+            predictor = load_series(model, min_score=min_score)
+        else:
+            predictor = load(model, min_score=min_score, wish=wish)
     except ModelError as error:
         what = error.what if str(model) in error.what else f"{model}: {error.what}"
         raise ModelError(error.code, what, error.why, error.hint) from error
