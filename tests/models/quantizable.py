@@ -61,3 +61,19 @@ def picture(i: int):
     image = np.full((SIDE, SIDE, 3), 230, np.uint8)
     cv2.circle(image, (8 + i % 16, 12 + i % 8), 5 + i % 3, (20, 20, 20), cv2.FILLED)
     return image
+
+
+def layered(path: Path) -> Path:
+    """A network of two products, without convolutions: says which third of the picture is the brightest."""
+    thirds = np.repeat(np.eye(3, dtype=np.float32), [11, 11, 10], axis=0)  # (columns, thirds)
+    first = np.tile(thirds, (SIDE, 1)) / 300
+    nodes = [
+        helper.make_node("Flatten", ["images"], ["f"]),
+        helper.make_node("Gemm", ["f", "w1"], ["h"]),
+        helper.make_node("Relu", ["h"], ["r"]),
+        helper.make_node("MatMul", ["r", "w2"], ["output0"]),
+    ]
+    weights = {"w1": np.tile(first, (1, 30)), "w2": np.tile(np.eye(3, dtype=np.float32), (30, 1))}
+    return graphs.save(
+        path, nodes, [graphs.tensor("images", (1, 1, SIDE, SIDE))], [graphs.tensor("output0", (1, 3))], weights
+    )

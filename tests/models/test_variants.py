@@ -13,7 +13,7 @@ from onnx import helper
 
 from edge.errors import InputError, ModelError
 from edge.models import bundle
-from edge.models.bundle import Golden
+from edge.models.bundle import About, Golden
 from edge.models.checking import check
 from edge.models.loading import load
 from edge.models.tuning import profile
@@ -26,7 +26,9 @@ from edge.models.variants.making import Material, Search, put, row_for
 from edge.models.variants.reading import with_variant
 from edge.models.variants.recipes import Recipe, prepared, recipes_for
 from edge.models.variants.table import Agreed, Variant
-from tests.models.quantizable import SIDE, manifest, picture, three_layers
+from edge.vision.conventions import ClassifyHead
+from edge.vision.spec import Thresholds
+from tests.models.quantizable import SIDE, layered, manifest, picture, three_layers
 
 AGREED = Agreed(figure="all", value=0.99, least=0.95, pictures=4, held_out=1)
 
@@ -257,3 +259,24 @@ def test_a_bundle_keeps_its_other_fields_with_a_variant(made):
     assert inside.variant == "int8"
     assert with_variant(found, "original") is found
     assert replaced(inside, variant="").folder == found.folder
+
+
+def test_a_network_without_convolutions_keeps_its_answers_in_int8(tmp_path):
+    about = About(name="thirds", version="1.0.0", task="classify", labels=("left", "middle", "right"))
+    found = bundle.write(
+        tmp_path / "b",
+        manifest(model=about, output=ClassifyHead(), thresholds=Thresholds()),
+        layered(tmp_path / "m.onnx"),
+    )
+
+    def bright(i):
+        image = np.full((SIDE, SIDE, 3), 40, np.uint8)
+        image[:, 11 * (i % 3) : 11 * (i % 3) + 9] = 200
+        return image
+
+    work = search(found, material=Material(bright, 6))
+    ((recipe,),) = work.recipes("auto", "auto")
+    one = work.run(recipe)
+    assert recipe.mode == "dynamic"
+    assert one.agrees(1.0), one.error
+    assert "MatMulInteger" in {node.op_type for node in onnx.load_from_string(one.data).graph.node}
