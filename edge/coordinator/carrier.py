@@ -17,7 +17,7 @@ from edge.coordinator.ledger import SqlLedger
 from edge.coordinator.link import SelectorLink
 from edge.coordinator.retention import Retention
 from edge.core.fleet import FleetCore
-from edge.domain import KINDS, Kind
+from edge.core.keeping import batches_of, kept_of, positions_of
 from edge.errors import RemoteError, StoreError
 from edge.events_fleet import (
     Answer,
@@ -29,7 +29,6 @@ from edge.events_fleet import (
     HoldLease,
     Keep,
     KeepResult,
-    Kept,
     LeaseRead,
     Leave,
     PublishTo,
@@ -41,7 +40,6 @@ from edge.events_fleet import (
     Trimmed,
 )
 from edge.messages import Message
-from edge.ports import Batch
 from edge.topics import BY_KIND, encode
 
 SayLine = Callable[[str, str, str], None]
@@ -90,8 +88,8 @@ class Carrier:
                 self._keeps.append(effect)
             case PublishTo(agent, kind, message, expiry_s):
                 self._publish(agent, kind, message, expiry_s)
-            case ReadUpto(agent, log):
-                self._read_upto(agent, log)
+            case ReadUpto():
+                self._read_upto(effect)
             case Answer():
                 self._desk.answer(effect)
             case SaveDesired():
@@ -118,10 +116,7 @@ class Carrier:
     def _commit(self) -> None:
         keeps, self._keeps = self._keeps, []
         now_utc_ms = time.time_ns() // 1_000_000
-        batches = [
-            Batch(self._site, keep.agent, keep.log, keep.kind, keep.first_seq, keep.records, now_utc_ms)
-            for keep in keeps
-        ]
+        batches = batches_of(self._site, keeps, now_utc_ms)
         malformed, began = self._ledger.malformed, time.perf_counter()
         try:
             uptos = self._ledger.commit(batches)
@@ -131,19 +126,12 @@ class Carrier:
         self.commit_s += time.perf_counter() - began
         self.commits += 1
         self.post(KeepResult(sum(len(keep.records) for keep in keeps), self._ledger.malformed - malformed))
-        by_log: dict[tuple[str, str], dict[Kind, int]] = {}
-        for upto in uptos:
-            by_log.setdefault((upto.agent, upto.log), {})[upto.kind] = upto.upto
-        for (agent, log), kinds in by_log.items():
-            self.post(Kept(agent, log, kinds))
+        for kept in kept_of(uptos):
+            self.post(kept)
 
-    def _read_upto(self, agent: str, log: str) -> None:
-        def read() -> None:
-            upto: dict[Kind, int] = dict.fromkeys(KINDS, 0)
-            upto |= {row.kind: row.upto for row in self._ledger.positions(self._site, agent, log)}
-            self.post(Kept(agent, log, upto))
-
-        self._try(read)
+    def _read_upto(self, asked: ReadUpto) -> None:
+        rows = self._ledger.positions
+        self._try(lambda: self.post(positions_of(asked, rows(self._site, asked.agent, asked.log))))
 
     def _save_desired(self, effect: SaveDesired) -> None:
         code, what = self._try(lambda: self._ledger.save_desired(self._site, effect.agent, effect.desired))

@@ -12,7 +12,7 @@ from edge.core.outbox import Outbox
 from edge.core.presence import Presence
 from edge.core.scribe import Scribe
 from edge.core.settings import Settings
-from edge.core.wanted import Wanted
+from edge.core.wanted import ASKS, DESIRED, Wanted
 from edge.domain import Kind
 from edge.events import (
     AgentEffect,
@@ -28,9 +28,10 @@ from edge.events import (
     Stored,
 )
 from edge.messages import Ack, Ask, Desired, State
-from edge.ports import Heads
+from edge.ports import Heads, Journal
 from edge.topics import COORDINATOR
 
+LEDGER = "ledger"
 Do = Callable[[Ask, int], list[AgentEffect]]
 OutsideEvent = Committed | Evicted | EvidenceStored | Stored | Connected | Disconnected | Received | Refused | Sent
 
@@ -46,6 +47,21 @@ class Boot(Struct, frozen=True):
     kept: bytes | None = None
     asks: bytes | None = None
     ledger: bytes | None = None
+
+
+def boot_from(journal: Journal, *, linked: bool) -> Boot:
+    """What a journal says at a start, which it counts. Raises StoreError."""
+    conn_no = journal.get("conn_no") or b"0"  # as `bump` writes it
+    return Boot(
+        log=journal.log,
+        boot_no=journal.bump("boot_no"),
+        conn_no=int(conn_no) if conn_no.isdigit() else 0,
+        heads=journal.heads(),
+        linked=linked,
+        kept=journal.get(DESIRED) or None,
+        asks=journal.get(ASKS) or None,
+        ledger=journal.get(LEDGER) or None,
+    )
 
 
 class Dialogue:
@@ -128,7 +144,7 @@ class Dialogue:
             known = self._outbox.ledger
             effects = self._outbox.acknowledged(message, now_ns)
             if self._outbox.ledger != known:
-                effects.append(Store("ledger", self._outbox.ledger.encode()))
+                effects.append(Store(LEDGER, self._outbox.ledger.encode()))
             return effects
         self._scribe.count("refused_unexpected")
         return []

@@ -16,10 +16,10 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 from edge.core.backoff import Backoff
-from edge.domain import Applied, Command, Reading
+from edge.core.polling import Teller
+from edge.domain import Applied, Command
 from edge.errors import DeviceError
 from edge.events import AgentEvent, DeviceChanged, Polled
 from edge.ports import Actuator, Plc
@@ -27,16 +27,14 @@ from edge.shell.pace import NS_PER_S, Pace
 from edge.shell.worker import OnCrash, Worker
 
 COMMAND_LIMIT = 64
-QUIET_KEYS = frozenset({"heartbeat_plc", "encoder"})
-"""Values that change all the time; alone they are told only every ``quiet_s``."""
 NS_PER_MS = 1e6
 
 
 class ActuateThread(Worker):
     """One device. ``poll_ms`` 0, or an actuator that cannot be read, is never polled.
 
-    A Polled is posted when any value but ``QUIET_KEYS`` changed, when ``quiet_s`` went by (so that a dead heartbeat is
-    seen), always after reopening, and with ``every_poll`` every time. Counters since boot: ``applied``, ``late``
+    A Polled is posted as :class:`edge.core.polling.Teller` says: when a value changed, when ``quiet_s`` went by (so that
+    a dead heartbeat is seen), always after reopening, and with ``every_poll`` every time. Counters since boot: ``applied``, ``late``
     (dropped at their deadline), ``refused``, ``polls``, ``reopened``.
     """
 
@@ -62,13 +60,11 @@ class ActuateThread(Worker):
         self._pace = Pace(poll_ms / 1000)
         self._polls = self._plc is not None and poll_ms > 0
         self._timeout_s = timeout_s
-        self._every_poll = every_poll
-        self._quiet_ns = int(quiet_s * NS_PER_S)
+        self._teller = Teller(int(quiet_s * NS_PER_S), every=every_poll)
         self._commands: deque[Command] = deque()
         self._beat: tuple[int, bool] | None = None
         self._safe_asked = False
         self._up: bool | None = None
-        self._told: Reading | None = None
         self.applied = self.late = self.refused = self.polls = self.reopened = 0
 
     @property
@@ -119,15 +115,15 @@ class ActuateThread(Worker):
 
     def _open(self) -> None:
         self._device.open()
-        self._told = None
+        self._teller.forget()
         reading = self._plc.read(self._timeout_s) if self._polls and self._plc else None
         self._backoff.reset()
         if not self._up:
             self.reopened += self._up is False
             self._up = True
             self._post(DeviceChanged(self._name, up=True))
-        if reading is not None:
-            self._tell(reading)
+        if reading is not None and self._teller.take(reading):
+            self._post(Polled(reading))
 
     def _wait(self) -> bool:
         """Until there is something to do; False when stopping."""
@@ -184,18 +180,8 @@ class ActuateThread(Worker):
         assert self._plc is not None
         reading = self._plc.read(self._timeout_s)
         self.polls += 1
-        told = self._told
-        if (
-            self._every_poll
-            or told is None
-            or reading.at_ns - told.at_ns >= self._quiet_ns
-            or _loud(reading.values) != _loud(told.values)
-        ):
-            self._tell(reading)
-
-    def _tell(self, reading: Reading) -> None:
-        self._told = reading
-        self._post(Polled(reading))
+        if self._teller.take(reading):
+            self._post(Polled(reading))
 
     def _make_safe(self) -> None:
         self._refuse_all("CMD_DROPPED", f"{self._name} is made safe")
@@ -247,7 +233,3 @@ class ActuateThread(Worker):
         self._post(
             Applied(command.command_id, command.device, ok=False, at_ns=time.monotonic_ns(), code=code, what=what)
         )
-
-
-def _loud(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if key not in QUIET_KEYS}

@@ -15,17 +15,18 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from edge.assembly import core_settings, policies
 from edge.config import Loaded
 from edge.core.agent import AgentCore
 from edge.core.backoff import Backoff
-from edge.core.dialogue import Boot
-from edge.core.wanted import ASKS, DESIRED
+from edge.core.dialogue import boot_from
+from edge.core.wanted import DESIRED
 from edge.domain import Kind, SeqRange
 from edge.errors import StoreError
 from edge.events import AgentEvent, Committed, Evicted, JournalTrouble, StopAsked, Tick
 from edge.messages import encode_record
 from edge.shell.actuate import ActuateThread
-from edge.shell.assemble import Models, core_settings, endpoint, make_driver, policies
+from edge.shell.assemble import Models, command_key, endpoint, make_driver
 from edge.shell.capture import CaptureThread
 from edge.shell.carrier import Carrier, Shells
 from edge.shell.clock import UtcWatch
@@ -79,8 +80,9 @@ class Agent:
         if forget_remote:
             self.journal.put(DESIRED, b"")
         self.page_config = loaded.config.page
-        self.settings = core_settings(loaded, self.models.recipes)
-        self.core = AgentCore(self.settings, self._boot(), policies(loaded), random.SystemRandom())
+        self.settings = core_settings(loaded, self.models.recipes, command_key(loaded))
+        boot = boot_from(self.journal, linked=loaded.config.link is not None)
+        self.core = AgentCore(self.settings, boot, policies(loaded), random.SystemRandom())
         self.shells = self._rooms(self.models)
         self._carrier = Carrier(self.shells, log, self.post, self._leave, self.core.scribe.count)
 
@@ -181,20 +183,6 @@ class Agent:
         shown = self.page_config.enabled  # nobody else reads the document
         if shown and now_ns - self._snapshot.get("made_ns", 0) >= STATUS_EVERY_NS:
             self._snapshot = status_of(self.core, self.shells, self._mailbox.dropped_remote, now_ns)
-
-    def _boot(self) -> Boot:
-        journal, linked = self.journal, self._loaded.config.link is not None
-        conn_no = journal.get("conn_no") or b"0"  # as `bump` writes it
-        return Boot(
-            log=journal.log,
-            boot_no=journal.bump("boot_no"),
-            conn_no=int(conn_no) if conn_no.isdigit() else 0,
-            heads=journal.heads(),
-            linked=linked,
-            kept=journal.get(DESIRED) or None,
-            asks=journal.get(ASKS) or None,
-            ledger=journal.get("ledger") or None,
-        )
 
     def _rooms(self, models: Models) -> Shells:
         loaded, config = self._loaded, self._loaded.config

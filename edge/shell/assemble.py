@@ -5,27 +5,15 @@ Everything here may fail with one clear error, and happens before any thread is 
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, structs
 
-from edge.config import Loaded, remote_settings
-from edge.config.agent import LinkConfig, ModelConfig, PlcConfig
-from edge.core.policy import Policy
-from edge.core.settings import (
-    MS,
-    EvidenceSettings,
-    PlcSettings,
-    RecipeSettings,
-    Settings,
-    SourceSettings,
-    StopSettings,
-)
+from edge.config import Loaded
+from edge.config.agent import LinkConfig, ModelConfig
+from edge.core.settings import RecipeSettings
 from edge.errors import ConfigError, JidokaError
 from edge.models.admit import admit, limits_of, wish_of
 from edge.models.loading import load as load_model
@@ -203,54 +191,10 @@ def source_file(options: Any, folder: Path) -> Path | None:
     return folder / source
 
 
-def core_settings(loaded: Loaded, recipes: dict[str, RecipeSettings]) -> Settings:
-    """What the core is told."""
-    config = loaded.config
-    link = config.link
-    key = read_secret(loaded.path(link.command_key_file)) if link and link.command_key_file else b""
-    return Settings(
-        site=config.agent.site,
-        agent=config.agent.id,
-        recipes=recipes,
-        policies={name: options for name, (_, options) in loaded.policies.items()},
-        # A sensor is a source, whose frames are windows.
-        sources={
-            **{name: SourceSettings(s.max_fps) for name, s in config.sources.items()},
-            **{name: SourceSettings() for name in config.sensors},
-        },
-        devices=tuple(config.devices),
-        plc=plc_settings(config.plc) if config.plc else None,
-        stop=StopSettings(config.stop.consecutive, config.stop.m, config.stop.k),
-        evidence=EvidenceSettings(config.evidence.keep, config.evidence.sample_every_n, config.evidence.max_fps),
-        remote=remote_settings(loaded),
-        versions=versions(),
-        command_key=key,
-    )
-
-
-def policies(loaded: Loaded) -> dict[str, Callable[[Any], Policy]]:
-    """Recipe -> policy class."""
-    return {name: kind for name, (kind, _) in loaded.policies.items()}
-
-
-def plc_settings(plc: PlcConfig) -> PlcSettings:
-    """The PLC table with its times in ns."""
-    return PlcSettings(
-        plc.device,
-        plc.source,
-        plc.mode,
-        plc.gate,
-        plc.no_verdict,
-        plc.unsure,
-        int(plc.heartbeat_ms * MS),
-        int(plc.deadline_ms * MS),
-        int(plc.capture_within_ms * MS),
-        plc.stale_counts,
-        plc.gate_counts,
-        int(plc.gate_lead_ms * MS),
-        plc.pulse_ms,
-        plc.views,
-    )
+def command_key(loaded: Loaded) -> bytes:
+    """What signs orders for this agent; empty where none is configured. Raises ConfigError."""
+    link = loaded.config.link
+    return read_secret(loaded.path(link.command_key_file)) if link and link.command_key_file else b""
 
 
 def endpoint(loaded: Loaded, link: LinkConfig) -> Endpoint:
@@ -275,9 +219,3 @@ def read_secret(path: Path) -> bytes:
         return path.read_bytes().strip()
     except OSError as error:
         raise ConfigError("SECRET_UNREADABLE", f"{path} cannot be read", str(error)) from error
-
-
-def versions() -> dict[str, str]:
-    """What runs here, for the birth message."""
-    names = {"jidoka": "jidoka-edge", "onnxruntime": "onnxruntime", "opencv": "opencv-python"}
-    return {"python": platform.python_version(), **{name: version(dist) for name, dist in names.items()}}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
+from edge.core.shipping import record_bytes
 from edge.errors import RemoteError
 from edge.events import (
     AgentEffect,
@@ -29,7 +30,6 @@ from edge.events import (
     Store,
     UseRecipe,
 )
-from edge.messages import Record, encode_record
 from edge.ports import Journal, Link
 from edge.shell.actuate import ActuateThread
 from edge.shell.capture import CaptureThread
@@ -38,7 +38,7 @@ from edge.shell.framestore import FrameStore
 from edge.shell.infer import Infer
 from edge.shell.keeper import Keeper
 from edge.shell.logs import Logger
-from edge.topics import MAX_RECORD_BYTES, TopicKind, encode
+from edge.topics import TopicKind, encode
 
 if TYPE_CHECKING:
     from edge.shell.sensing import SensorFeed
@@ -116,16 +116,11 @@ class Carrier:
                 assert_never(effect)
 
     def _append(self, effect: Append) -> None:
-        if not self.journal_record(effect.record, effect.kind):
+        payload = record_bytes(effect.kind, effect.record)
+        if payload is None:
+            self._count(f"too_large_{effect.kind}")
+        if payload is None or not self._shells.journal.append(effect.kind, payload):
             self._count(f"not_journalled_{effect.kind}")
-
-    def journal_record(self, record: Record, kind: str) -> int:
-        """Encode and journal one record; its sequence number, 0 if it was refused."""
-        payload = encode_record(record)
-        if len(payload) > MAX_RECORD_BYTES[kind]:  # type: ignore[index]
-            self._count(f"too_large_{kind}")
-            return 0
-        return self._shells.journal.append(kind, payload)  # type: ignore[arg-type]
 
     def _publish(self, effect: Publish) -> None:
         kind: TopicKind = effect.kind

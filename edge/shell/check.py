@@ -8,12 +8,13 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from edge.assembly import core_settings
 from edge.config import load_agent
 from edge.config.load import Loaded
 from edge.errors import ConfigError
 from edge.shell.assemble import (
     check_labels,
-    core_settings,
+    command_key,
     endpoint,
     load_models,
     make_driver,
@@ -72,7 +73,7 @@ def check_agent(file: Path) -> CheckReport:
         if where.tls is not None:
             tls_context(where.tls)
     models = load_models(loaded)
-    settings = core_settings(loaded, models.recipes)
+    settings = core_settings(loaded, models.recipes, command_key(loaded))
     return CheckReport(
         file=str(file),
         agent=config.agent.id,

@@ -10,11 +10,11 @@ import queue
 from collections.abc import Callable
 from typing import assert_never
 
-from edge.errors import RemoteError, StoreError
+from edge.core.shipping import nothing, ship
+from edge.errors import StoreError
 from edge.events import AgentEvent, Disconnect, Free, Send, Sent, Store, Stored
 from edge.ports import Journal, Link
 from edge.shell.worker import OnCrash, Worker
-from edge.topics import envelope
 
 Order = Send | Free | Store | Disconnect
 
@@ -62,26 +62,16 @@ class Keeper(Worker):
                     assert_never(order)
 
     def _send(self, order: Send) -> Sent:
-        nothing = Sent(order.kind, order.first_seq, order.first_seq - 1, 0)
+        if self._link is None:
+            return nothing(order)
         try:
             held = self._journal.read(order.kind, order.first_seq, order.max_n, order.max_bytes)
         except StoreError:
-            return nothing  # the journal tells its trouble itself; the outbox goes back to it
-        records = [payload for _, payload in held]
-        if not held or self._link is None:
-            return nothing
-        first, last = held[0][0], held[-1][0]
-        try:
-            payload = envelope(self._journal.log, order.kind, first, records, self._utc_ms())
-        except RemoteError:
-            first, last, payload = self._shorter(order, held)
-        self._link.publish(order.kind, payload)
-        return Sent(order.kind, first, last, len(payload))
-
-    def _shorter(self, order: Send, held: list[tuple[int, bytes]]) -> tuple[int, int, bytes]:
-        """The first record alone: limits of records are far below those of envelopes."""
-        seq, record = held[0]
-        return seq, seq, envelope(self._journal.log, order.kind, seq, [record], self._utc_ms())
+            return nothing(order)  # the journal tells its trouble itself; the outbox goes back to it
+        sent, payload = ship(self._journal.log, order, held, self._utc_ms())
+        if payload is not None:
+            self._link.publish(order.kind, payload)
+        return sent
 
     def _store(self, order: Store) -> Stored:
         try:

@@ -27,6 +27,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from edge.core.hearing import hear
 from edge.errors import RemoteError
 from edge.events import AgentEvent, Connected, Disconnected, Received, Refused
 from edge.shell.endpoint import (
@@ -40,7 +41,7 @@ from edge.shell.endpoint import (
     silent,
     tls_context,
 )
-from edge.topics import BY_KIND, COORDINATOR, MAX_PACKET_BYTES, WINDOW_RECORDS, TopicKind, decode, parse, topic
+from edge.topics import BY_KIND, MAX_PACKET_BYTES, WINDOW_RECORDS, TopicKind, topic
 
 CONNECT_TIMEOUT_S = 5.0
 FAREWELL_S = 1.0
@@ -236,13 +237,9 @@ class MqttLink:
 
 def read_message(message: paho.MQTTMessage, received_ns: int) -> Received:
     """Decode one message from outside, with its remaining time to live. Raises RemoteError."""
-    address = parse(message.topic)
-    if address.agent == COORDINATOR and address.kind != "state":
-        raise RemoteError("TOPIC_FOREIGN", "the coordinator has no such topic")
-    body = decode(address.kind, bytes(message.payload))
     expiry_s = getattr(message.properties, "MessageExpiryInterval", None)
-    expiry_ns = None if expiry_s is None else received_ns + int(expiry_s) * 1_000_000_000
-    return Received(address.agent, address.kind, body, received_ns, expiry_ns, bool(message.retain))
+    payload, retained = bytes(message.payload), bool(message.retain)
+    return hear(message.topic, payload, received_ns, expiry_s=expiry_s, retained=retained)
 
 
 def _unsent(client: paho.Client) -> bool:
