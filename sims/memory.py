@@ -1,8 +1,8 @@
 """In-memory twins of the agent's journal and disk, for virtual time: no thread, no clock, and power that can fail.
 
 They pass the same contract tests as :class:`edge.shell.journal.Journal` and :class:`edge.shell.disk.FolderDisk`.
-What is appended becomes durable when ``commit`` is called (the simulated fsync), not before; ``lose_power`` forgets
-the rest. Nothing is written anywhere.
+What is appended becomes durable when ``commit`` is called (the simulated fsync), not before; of a commit that takes
+time, ``seal`` is the beginning: what is appended after it waits for the next. ``lose_power`` forgets the rest. Nothing is written anywhere.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_RECORD_BYTES: Final = 16 * 1024 * 1024
 QUEUE_BYTES: Final = 16 * 1024 * 1024
 
 
-@dataclass
+@dataclass(slots=True)
 class _Segment:
     first: int
     records: list[tuple[int, bytes]] = field(default_factory=list)
@@ -34,7 +34,7 @@ class _Segment:
         return self.records[-1][0] if self.records else self.first - 1
 
 
-@dataclass
+@dataclass(slots=True)
 class _Stream:
     segments: list[_Segment] = field(default_factory=lambda: [_Segment(1)])
     queue: list[tuple[int, bytes]] = field(default_factory=list)
@@ -42,6 +42,8 @@ class _Stream:
     last: int = 0
     acked: int = 0
     freed: int = 0
+    sealed: int | None = None
+    """So many of the queue are part of the commit under way; None: all there will be."""
 
     @property
     def size(self) -> int:
@@ -84,6 +86,15 @@ class MemoryJournal:
         self._counters: Counter[str] = Counter()
         self._full = self._told_full = self._closed = False
 
+    def listen(
+        self,
+        on_committed: Callable[[Kind, int], None],
+        on_evicted: Callable[[Kind, SeqRange, Literal["evicted", "corrupt", "no_space"]], None],
+        on_full: Callable[[bool], None],
+    ) -> None:
+        """Whom to tell from now on: the process that opened the journal after a restart."""
+        self._on_committed, self._on_evicted, self._on_full = on_committed, on_evicted, on_full
+
     def append(self, kind: Kind, payload: bytes) -> int:
         stream = self._streams[kind]
         why = self._refusal(kind, RECORD_OVERHEAD_BYTES + len(payload))
@@ -120,9 +131,8 @@ class MemoryJournal:
         for segment in self._streams[kind].segments:
             if segment.last < first_seq:
                 continue
-            for seq, payload in segment.records:
-                if seq < first_seq:
-                    continue
+            # numbers within a segment are consecutive
+            for seq, payload in segment.records[max(0, first_seq - segment.records[0][0]) :]:
                 max_bytes -= len(payload)
                 if len(out) >= max_n or (out and (max_bytes < 0 or seq != out[-1][0] + 1)):
                     return out
@@ -146,6 +156,16 @@ class MemoryJournal:
         """As the real one's."""
         return dict(self._counters) | {"queued_bytes": sum(s.waiting for s in self._streams.values())}
 
+    @property
+    def queued(self) -> bool:
+        """Whether records wait for a commit."""
+        return any(stream.queue for stream in self._streams.values())
+
+    def seal(self) -> None:
+        """A commit begins: what is queued now will be durable when :meth:`commit` ends it."""
+        for stream in self._streams.values():
+            stream.sealed = len(stream.queue)
+
     def commit(self) -> None:
         """What the journal's thread does in one turn: free, make room, write, tell."""
         for stream in self._streams.values():
@@ -153,7 +173,11 @@ class MemoryJournal:
         incoming = sum(stream.waiting for stream in self._streams.values())
         while sum(s.size for s in self._streams.values()) + incoming > self._max_bytes and self._evict():
             pass
-        committed = [(kind, self._write(stream)) for kind, stream in self._streams.items() if stream.queue]
+        committed = [
+            (kind, self._write(stream)) for kind, stream in self._streams.items() if stream.queue and stream.sealed != 0
+        ]
+        for stream in self._streams.values():
+            stream.sealed = None
         self._full = self._full and not self._has_room(0, self._max_bytes // 8)
         if self._full != self._told_full:
             self._told_full = self._full
@@ -193,7 +217,8 @@ class MemoryJournal:
         return False
 
     def _write(self, stream: _Stream) -> int:
-        for seq, payload in stream.queue:
+        batch = stream.queue if stream.sealed is None else stream.queue[: stream.sealed]
+        for seq, payload in batch:
             size = RECORD_OVERHEAD_BYTES + len(payload)
             segment = stream.segments[-1]
             if segment.records and segment.size + size > self._segment_bytes:
@@ -202,13 +227,14 @@ class MemoryJournal:
             segment.records.append((seq, payload))
             segment.size += size
             stream.last = seq
-        stream.queue = []
+        del stream.queue[: len(batch)]
         return stream.last
 
     def lose_power(self) -> None:
         """Forget what was not committed; the numbers of those records are given out again, as nobody saw them."""
         for stream in self._streams.values():
             stream.queue = []
+            stream.sealed = None
             stream.next = stream.last + 1
             stream.freed = stream.acked
         self._closed = self._full = self._told_full = False

@@ -130,8 +130,8 @@ def goal_limits(goals: Goals) -> dict[str, float]:
     return {field.name: values[field.name] for field in fields(goals) if values[field.name] is not None}
 
 
-def load_scenario(name: str) -> tuple[Scenario, Path]:
-    """A scenario by path, or by the name of one that comes with the package. Raises ConfigError."""
+def find_scenario(name: str) -> Path:
+    """The file of a scenario by path, or by the name of one that comes with the package. Raises ConfigError."""
     file = Path(name)
     if not file.exists() and file.suffix in {"", ".toml"}:
         shipped = FOLDER / f"{file.stem}.toml"
@@ -140,6 +140,22 @@ def load_scenario(name: str) -> tuple[Scenario, Path]:
     if not file.exists():
         known = ", ".join(sorted(one.stem for one in FOLDER.glob("*.toml")))
         raise ConfigError("SCENARIO_ABSENT", f"there is no scenario {name}", hint=f"a path, or one of: {known}")
+    return file
+
+
+def is_fleet(file: Path) -> bool:
+    """Whether a file is a fleet's (:mod:`sims.virtual.fleet_spec`): it has a table ``[fleet]``. Raises ConfigError."""
+    return "fleet" in read_toml(file)[0]
+
+
+def shipped(*, fleets: bool) -> list[Path]:
+    """Files of the scenarios that come with the package: those of lines, or those of fleets."""
+    return [file for file in sorted(FOLDER.glob("*.toml")) if is_fleet(file) == fleets]
+
+
+def load_scenario(name: str) -> tuple[Scenario, Path]:
+    """A scenario by path, or by the name of one that comes with the package. Raises ConfigError."""
+    file = find_scenario(name)
     data, locator = read_toml(file)
     return _valid(data, locator), file
 

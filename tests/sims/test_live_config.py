@@ -15,10 +15,10 @@ from edge.models.toml import dump_toml
 from edge.shell.journal import Journal
 from sims.live_config import agent_tables
 from sims.live_ledger import journal_heads, ranges
-from sims.scenario import FOLDER, load_scenario
+from sims.scenario import load_scenario, shipped
 
 
-@pytest.mark.parametrize("name", sorted(file.stem for file in FOLDER.glob("*.toml")))
+@pytest.mark.parametrize("name", [file.stem for file in shipped(fleets=False)])
 def test_the_agents_settings_of_every_scenario_are_valid(name: str, tmp_path: Path):
     scenario, _ = load_scenario(name)
     tables = agent_tables(scenario, tmp_path / "model", camera_url="http://127.0.0.1:9", plc_port=502, broker_port=1883)

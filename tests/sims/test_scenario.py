@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from edge.errors import ConfigError
 from sims.faults import KINDS, Fault, overlapping, timeline
 from sims.parts import grade, make_parts
-from sims.scenario import BUNDLES, FOLDER, bundle_path, goal_limits, load_scenario, scenario_of
+from sims.scenario import BUNDLES, bundle_path, goal_limits, load_scenario, scenario_of, shipped
 from sims.world import Belt
 
 HEAD = '[scenario]\nname = "x"\nparts = 5\n'
-SHIPPED = sorted(file.stem for file in FOLDER.glob("*.toml"))
+SHIPPED = [file.stem for file in shipped(fleets=False)]
 
 
 @pytest.mark.parametrize("name", SHIPPED)
