@@ -19,7 +19,6 @@ from edge.events import (
     Apply,
     Beat,
     Capture,
-    ClockSet,
     Connect,
     Connected,
     Disconnect,
@@ -40,13 +39,12 @@ from edge.events import (
     UseRecipe,
 )
 from edge.topics import BY_KIND, TopicKind, encode, topic
+from sims.virtual.clock import ClockWatch
 from sims.virtual.kernel import MS
 from sims.virtual.outbox import KEEPER_NS, Outbox
 from sims.virtual.rooms import Host
 from sims.virtual.wire import Arrived, WireDown, WireUp
 
-TELL_CLOCK_NS = 5 * MS
-"""As edge.shell.clock: an offset that moved by less is not worth an event."""
 NOTICE_CLOCK_NS = 500 * MS
 """The live loop looks at its clocks every second."""
 TURN_NS = MS // 10
@@ -75,9 +73,8 @@ class AgentProcess:
         "_host",
         "_outbox",
         "_rooms",
-        "_told_ns",
-        "_trusted",
         "_wake_ns",
+        "_watch",
         "_wire",
         "_wire_no",
         "core",
@@ -92,8 +89,7 @@ class AgentProcess:
         self.name, self.site = settings.agent, settings.site
         self.rng: random.Random = host.rng
         self._alive = True
-        self._told_ns: int | None = None
-        self._trusted = False
+        self._watch = ClockWatch(host.clock)
         self._wake_ns = 0
         self._wire_no = 0
         self._outbox = Outbox(host, self, self)
@@ -101,7 +97,7 @@ class AgentProcess:
         self.core = AgentCore(settings, boot, host.plan.policies, host.rng)
         self._wire = host.net.wire(self.name, self, host.plan.keepalive_s)
         self._rooms = host.plan.rooms(self)
-        self.later(t_ns + host.plan.start_ns, self._look_at_clock, None)
+        self.later(t_ns + host.plan.start_ns, self._look_at_clock, True)
 
     # --- a life, for rooms
 
@@ -168,7 +164,7 @@ class AgentProcess:
 
     def notice_clock(self, t_ns: int) -> None:
         """This machine's UTC was changed: it will be seen soon."""
-        self.later(t_ns + NOTICE_CLOCK_NS, self._look_at_clock, None)
+        self.later(t_ns + NOTICE_CLOCK_NS, self._look_at_clock, False)
 
     # --- a carriage, for the outbox
 
@@ -200,15 +196,12 @@ class AgentProcess:
             self._wake_ns = at_ns
             self._host.kernel.post(at_ns, self, _WAKE)
 
-    def _look_at_clock(self, _: None, t_ns: int) -> None:
-        clock = self._host.clock
-        offset_ns, first = clock.utc_offset(t_ns), self._told_ns is None
-        told_ns = offset_ns if self._told_ns is None else self._told_ns
-        if first or abs(offset_ns - told_ns) >= TELL_CLOCK_NS or clock.trusted != self._trusted:
-            self._told_ns, self._trusted = offset_ns, clock.trusted
-            self.core.handle(ClockSet(offset_ns, clock.trusted), clock.mono(t_ns))
-        if (wait_ns := clock.apart_ns(TELL_CLOCK_NS)) is not None:
-            self.later(t_ns + wait_ns, self._look_at_clock, None)
+    def _look_at_clock(self, first: bool, t_ns: int) -> None:
+        clock, wait_ns = self._watch.look(t_ns)
+        if clock is not None:
+            self.core.handle(clock, self.mono(t_ns))
+        if wait_ns is not None:
+            self.later(t_ns + wait_ns, self._look_at_clock, False)
         if first:
             self._begin(t_ns)
 
@@ -221,15 +214,10 @@ class AgentProcess:
         self._sleep(t_ns)
 
     def _arrived(self, message: Arrived, t_ns: int) -> None:
+        _, name, payload, retained, expiry_s = message
         event: AgentEvent
         try:
-            event = hear(
-                message.topic,
-                message.payload,
-                self.mono(t_ns),
-                expiry_s=message.expiry_s,
-                retained=message.retained,
-            )
+            event = hear(name, payload, self.mono(t_ns), expiry_s=expiry_s, retained=retained)
         except RemoteError as error:
             event = Refused(error.code)
         self.handle(event, t_ns)

@@ -5,6 +5,8 @@ The kernel's time is the truth. A process knows only its own two clocks, as in t
 
 from __future__ import annotations
 
+from edge.events import ClockSet
+
 ORIGIN_UTC_NS = 1_767_225_600 * 1_000_000_000
 """2026-01-01 00:00 UTC: when every run begins, so that labels do not depend on the day of the run."""
 PPB = 1_000_000_000
@@ -61,3 +63,25 @@ class NodeClock:
     def reboot(self, t_ns: int) -> None:
         """The machine starts again: monotonic time begins at 0 (CLOCK_MONOTONIC counts from boot)."""
         self._mono_ns, self._from_ns = 0, t_ns
+
+
+TELL_NS = 5_000_000
+"""As edge.shell.clock: an offset that moved by less is not worth an event."""
+
+
+class ClockWatch:
+    """One process's look at its clocks: what to tell the core, and when to look again."""
+
+    __slots__ = ("_clock", "_told")
+
+    def __init__(self, clock: NodeClock) -> None:
+        self._clock = clock
+        self._told: ClockSet | None = None
+
+    def look(self, t_ns: int) -> tuple[ClockSet | None, int | None]:
+        """(what is new, ns until the next look); None: nothing, never."""
+        clock, told = self._clock, self._told
+        offset_ns = clock.utc_offset(t_ns)
+        if told is None or told.trusted != clock.trusted or abs(offset_ns - told.utc_offset_ns) >= TELL_NS:
+            self._told = ClockSet(offset_ns, clock.trusted)
+        return self._told if self._told is not told else None, clock.apart_ns(TELL_NS)

@@ -9,9 +9,7 @@ transaction that takes time, and what arrives meanwhile is the next turn's. A sl
 from __future__ import annotations
 
 from collections import deque
-from typing import Annotated, Any, assert_never
-
-from msgspec import Meta, Struct
+from typing import Any, assert_never
 
 from edge.core.backoff import Backoff
 from edge.core.fleet import FleetCore
@@ -39,53 +37,17 @@ from edge.events_fleet import (
     SaveAgent,
     SaveDesired,
     Say,
-    StopWanted,
     Tick,
     Trim,
     Trimmed,
     Unheard,
 )
 from edge.topics import BY_KIND, COORDINATOR, encode, filters, topic
-from sims.memory_ledger import MemoryLedger
-from sims.virtual.clock import NodeClock
-from sims.virtual.kernel import MS, Kernel
-from sims.virtual.wire import Arrived, Net, WireDown, WireUp
+from sims.virtual.kernel import MS
+from sims.virtual.site import SiteHost
+from sims.virtual.wire import Arrived, WireDown, WireUp
 
 KEEPALIVE_S = 30
-
-Ms = Annotated[float, Meta(ge=0.0, le=60_000.0)]
-
-
-class LedgerSpec(Struct, frozen=True, forbid_unknown_fields=True):
-    """How long a commit takes: ``commit_ms`` and ``record_us`` for each record. Defaults as measured with SQLite on an
-    SSD (FACTS): about 4 ms and 25 µs.
-    """
-
-    commit_ms: Ms = 4.0
-    record_us: Annotated[float, Meta(ge=0.0, le=1e6)] = 25.0
-
-
-class LeaseRow:
-    """The lease of one site, shared by coordinators that stand by for each other."""
-
-    def __init__(self) -> None:
-        self.holder = ""
-        self.epoch = 0
-        self.expires_ns = 0
-
-    def hold(self, holder: str, now_ns: int, ttl_ns: int = 10_000 * MS) -> int:
-        """Take or renew it; its epoch, 0 if another has it. As edge.coordinator.lease does in SQL."""
-        if self.holder != holder:
-            if self.expires_ns > now_ns:
-                return 0
-            self.holder, self.epoch = holder, self.epoch + 1
-        self.expires_ns = now_ns + ttl_ns
-        return self.epoch
-
-    def release(self, holder: str) -> None:
-        """Give it back."""
-        if self.holder == holder:
-            self.expires_ns = 0
 
 
 class _Turn:
@@ -103,65 +65,12 @@ class _Standby:
 _TURN, _DONE, _STANDBY = _Turn(), _Done(), _Standby()
 
 
-class CoordinatorMachine:
-    """What outlives a coordinator process: the ledger and the lease. ``slowness`` multiplies what a commit takes."""
-
-    def __init__(
-        self,
-        kernel: Kernel,
-        net: Net,
-        site: str,
-        ledger: MemoryLedger,
-        *,
-        spec: LedgerSpec | None = None,
-        lease: LeaseRow | None = None,
-        name: str = "coordinator-a",
-        clock: NodeClock | None = None,
-    ) -> None:
-        self.kernel, self.net, self.site, self.ledger, self.name = kernel, net, site, ledger, name
-        self.spec = spec or LedgerSpec()
-        self.lease = lease or LeaseRow()
-        self.clock = clock or NodeClock()
-        self.rng = kernel.rng(f"coordinator/{site}/{name}")
-        self.slowness = 1.0
-        self.process: CoordinatorProcess | None = None
-        self.starts = 0
-        self.left: list[tuple[int, str, str]] = []
-        """(t_ns, code, what) of every life that ended by itself."""
-        self.answers: list[Answer] = []
-
-    def start(self, t_ns: int) -> None:
-        """Start the process; nothing when one runs. It stands by while another holds the lease."""
-        if self.process is None:
-            self.starts += 1
-            self.process = CoordinatorProcess(self, f"{self.name}/{self.starts}")
-            self.kernel.post(t_ns, self.process, _STANDBY)
-
-    def take(self, event: object, t_ns: int) -> None:
-        """The service manager's turn."""
-        del event
-        self.start(t_ns)
-
-    def kill(self) -> None:
-        """``kill -9``. The successor on this machine sees that the holder is dead, and need not wait."""
-        process, self.process = self.process, None
-        if process is not None:
-            process.end()
-            process.wire.cut()
-            self.lease.release(process.holder)
-
-    def post(self, event: FleetEvent) -> None:
-        """What HTTP would bring: somebody's wish."""
-        if self.process is not None:
-            self.kernel.post(self.kernel.now_ns, self.process, event)
-
-
 class CoordinatorProcess:
     """One life of a coordinator."""
 
-    def __init__(self, machine: CoordinatorMachine, holder: str) -> None:
-        self.machine, self.kernel, self.holder = machine, machine.kernel, holder
-        self.wire = machine.net.wire(machine.name, self, KEEPALIVE_S)
+    def __init__(self, host: SiteHost, holder: str, t_ns: int) -> None:
+        self._host, self.holder = host, holder
+        self._wire = host.net.wire(host.name, self, KEEPALIVE_S)
         self.commits = 0
         self.core: FleetCore | None = None
         self._inbox: deque[FleetEvent] = deque()
@@ -170,10 +79,12 @@ class CoordinatorProcess:
         self._alive = True
         self._wake_ns = 0
         self._wire_no = 0
+        host.kernel.post(t_ns, self, _STANDBY)
 
     def end(self) -> None:
-        """Nothing reaches this life any more."""
+        """Nothing reaches this life any more; its socket closes."""
         self._alive = False
+        self._wire.cut()
 
     @property
     def waiting(self) -> int:
@@ -205,21 +116,21 @@ class CoordinatorProcess:
             self._post(event, t_ns)
 
     def _stand_by(self, t_ns: int) -> None:
-        machine = self.machine
-        epoch = machine.lease.hold(self.holder, t_ns)
+        host = self._host
+        epoch = host.lease.hold(self.holder, t_ns)
         if not epoch:
-            self.kernel.post(t_ns + 1000 * MS, self, _STANDBY)
+            self._host.kernel.post(t_ns + 1000 * MS, self, _STANDBY)
             return
-        ledger, site = machine.ledger, machine.site
+        ledger, site = host.ledger, host.site
         self.core = FleetCore(
             site,
             ledger.ledger_id,
             epoch,
-            Backoff(0.5, 60.0, machine.rng),
+            Backoff(0.5, 60.0, host.rng),
             desired=ledger.load_desired(site),
             agents=ledger.load_agents(site),
         )
-        self._post(ClockRead(machine.clock.utc_offset(t_ns)), t_ns)
+        self._post(ClockRead(host.clock.utc_offset(t_ns)), t_ns)
         self._post(Tick(), t_ns)
 
     def _heard(self, message: Arrived) -> FleetEvent:
@@ -241,7 +152,7 @@ class CoordinatorProcess:
         core, inbox = self.core, self._inbox
         if core is None:
             return
-        now_ns = self.machine.clock.mono(t_ns)
+        now_ns = self._host.clock.mono(t_ns)
         while inbox:
             for effect in core.handle(inbox.popleft(), now_ns):
                 self._carry(effect, t_ns)
@@ -249,33 +160,33 @@ class CoordinatorProcess:
                 return
         if self._keeps:
             self._committing, self._keeps = self._keeps, []
-            spec, records = self.machine.spec, sum(len(keep.records) for keep in self._committing)
-            took_ns = int((spec.commit_ms * MS + spec.record_us * 1000 * records) * self.machine.slowness)
-            self.kernel.post(t_ns + took_ns, self, _DONE)
+            spec, records = self._host.spec, sum(len(keep.records) for keep in self._committing)
+            took_ns = int((spec.commit_ms * MS + spec.record_us * 1000 * records) * self._host.slowness)
+            self._host.kernel.post(t_ns + took_ns, self, _DONE)
         else:
             self._sleep(t_ns)
 
     def _commit(self, t_ns: int) -> None:
         keeps, self._committing = self._committing or [], None
-        machine = self.machine
-        if machine.lease.holder != self.holder:
-            self._inbox.append(KeepResult(0, 0, "LEASE_LOST", f"another coordinator serves site {machine.site} now"))
+        host = self._host
+        if host.lease.holder != self.holder:
+            self._inbox.append(KeepResult(0, 0, "LEASE_LOST", f"another coordinator serves site {host.site} now"))
             self._turn(t_ns)
             return
-        malformed = machine.ledger.malformed
+        malformed = host.ledger.malformed
         try:
-            uptos = machine.ledger.commit(batches_of(machine.site, keeps, machine.clock.utc(t_ns) // MS))
+            uptos = host.ledger.commit(batches_of(host.site, keeps, host.clock.utc(t_ns) // MS))
         except StoreError as error:  # nothing is acknowledged, so every agent sends it again
             self._inbox.append(KeepResult(0, 0, error.code, str(error)))
         else:
             self.commits += 1
             records = sum(len(keep.records) for keep in keeps)
-            first = [KeepResult(records, machine.ledger.malformed - malformed), *kept_of(uptos)]
+            first = [KeepResult(records, host.ledger.malformed - malformed), *kept_of(uptos)]
             self._inbox.extendleft(reversed(first))  # before what has come meanwhile
         self._turn(t_ns)
 
     def _sleep(self, t_ns: int) -> None:
-        core, clock = self.core, self.machine.clock
+        core, clock = self.core, self._host.clock
         if core is None or not self._alive:
             return
         deadline_ns = core.deadline_ns()
@@ -294,13 +205,13 @@ class CoordinatorProcess:
     def _wake(self, at_ns: int) -> None:
         if not self._wake_ns or at_ns < self._wake_ns:
             self._wake_ns = at_ns
-            self.kernel.post(at_ns, self, _TURN)
+            self._host.kernel.post(at_ns, self, _TURN)
 
     # --- effects
 
     def _carry(self, effect: FleetEffect, t_ns: int) -> None:
-        machine = self.machine
-        ledger, site = machine.ledger, machine.site
+        host = self._host
+        ledger, site = host.ledger, host.site
         match effect:
             case Keep():
                 self._keeps.append(effect)  # the trace has the message already, as it was sent
@@ -317,14 +228,14 @@ class CoordinatorProcess:
                 ledger.save_desired(site, effect.agent, effect.desired)
                 self._inbox.append(DesiredSaved(effect.request_id, effect.agent, effect.desired))
             case Answer():
-                machine.answers.append(effect)
+                host.answers.append(effect)
             case Connect():
                 will = (topic(site, COORDINATOR, "state"), encode("state", effect.will))
-                self._wire_no = self.wire.connect(will, [filters(site, "agent")])
+                self._wire_no = self._wire.connect(will, [filters(site, "agent")])
             case Disconnect():
-                self.wire.disconnect()
+                self._wire.disconnect()
             case HoldLease():
-                held = machine.lease.hold(self.holder, t_ns) > 0
+                held = host.lease.hold(self.holder, t_ns) > 0
                 self._inbox.append(LeaseRead(held))
                 self._inbox.append(KeepResult(0))
             case Trim():
@@ -335,19 +246,12 @@ class CoordinatorProcess:
                 self._leave(effect, t_ns)
             case _:
                 assert_never(effect)
-        self.kernel.trace.effect(t_ns, machine.name, effect)
+        self._host.kernel.trace.effect(t_ns, host.name, effect)
 
     def _leave(self, leave: Leave, t_ns: int) -> None:
-        self.end()
-        self.machine.process = None
-        self.machine.lease.release(self.holder)
-        self.machine.left.append((t_ns, leave.code, leave.what))
-        if leave.code:  # the service manager starts it again
-            self.kernel.post(t_ns + 1000 * MS, self.machine, None)
-
-    def stop(self, why: str) -> None:
-        """Ask for an orderly end."""
-        self.kernel.post(self.kernel.now_ns, self, StopWanted(why))
+        self._alive = False  # the core has said goodbye to the broker
+        self._host.lease.release(self.holder)
+        self._host.over(t_ns, leave.code, leave.what)
 
     def _publish(self, effect: PublishTo, t_ns: int) -> None:
         row = BY_KIND[effect.kind]
@@ -355,6 +259,6 @@ class CoordinatorProcess:
             payload = encode(row.kind, effect.message)
         except RemoteError:
             return
-        self.kernel.trace.note(t_ns, self.machine.name, payload)
-        where = topic(self.machine.site, effect.agent, row.kind)
-        self.wire.publish(where, payload, qos=1, retain=row.retain, expiry_s=effect.expiry_s or None)
+        self._host.kernel.trace.note(t_ns, self._host.name, payload)
+        where = topic(self._host.site, effect.agent, row.kind)
+        self._wire.publish(where, payload, qos=1, retain=row.retain, expiry_s=effect.expiry_s or None)

@@ -9,7 +9,7 @@ from edge.core.settings import EvidenceSettings, RecipeSettings, Settings, Sourc
 from edge.domain import ModelRef
 from sims.memory_ledger import MemoryLedger
 from sims.virtual.clock import NodeClock
-from sims.virtual.coordinator import CoordinatorMachine
+from sims.virtual.coordinator_machine import CoordinatorMachine
 from sims.virtual.fleet_score import FleetReport, report_of
 from sims.virtual.fleet_spec import FleetFault, FleetScenario
 from sims.virtual.kernel import NS, Kernel
@@ -107,7 +107,7 @@ class Fleet:
                 for agent in self._some(fault.share):
                     agent.disk.slowness = fault.value if begins else 1.0
             case "ledger_slow":
-                self.coordinator.slowness = fault.value if begins else 1.0
+                self.coordinator.host.slowness = fault.value if begins else 1.0
             case "clock_step":
                 for agent in self._some(fault.share) if begins else ():
                     agent.step_clock(int(fault.value * NS))

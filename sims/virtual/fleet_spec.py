@@ -18,7 +18,7 @@ from msgspec.structs import asdict, fields
 
 from edge.config import checked, parse_toml, read_toml
 from edge.errors import ConfigError
-from sims.virtual.coordinator import LedgerSpec
+from sims.virtual.site import LedgerSpec
 from sims.virtual.statistics import Confusion, DelaySpec
 from sims.virtual.storage import DiskSpec
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edge.errors import StoreError
 from edge.ports import Disk
 from edge.shell.disk import FolderDisk
-from sims.memory import MemoryDisk
+from sims.memory_disk import MemoryDisk
 
 MAKERS: dict[str, Callable[[Path], Disk]] = {
     "folder": lambda path: FolderDisk(path / "disk"),
