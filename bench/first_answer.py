@@ -2,11 +2,12 @@
 
 Usage: PYTHON bench/first_answer.py KIND MODEL PICTURE EXTRA
 
-KIND is ``edge``, ``bare`` or ``ultralytics``, each called by its own book. The last line on stdout is
+KIND is ``edge``, ``bare``, ``ultralytics`` or ``roboflow``, each called by its own book. The last line on stdout is
 ``{"import_s", "first_ns", "rss_mb", "extra_mb", "found"}``: seconds to import what is used, the monotonic time of the
 first answer, resident memory then, memory of each further model (median), and how many objects were found. Everything
 that is imported is part of what is measured, so each kind imports its own. Ultralytics is AGPL-3.0: it is only ever run
-here, by a python of another environment, and never imported by anything of ours.
+here, by a python of another environment, and never imported by anything of ours. Roboflow's `inference` asks for an
+account; a file of one's own is run without one by the model classes of its package `inference_models`.
 """
 
 import itertools
@@ -67,9 +68,36 @@ def ultralytics(model: str, picture: str) -> Callable[[], Answer]:
     return ready
 
 
+def roboflow(model: str, picture: str) -> Callable[[], Answer]:
+    import tempfile
+
+    import cv2
+    from inference_models.models.yolov8.yolov8_object_detection_onnx import YOLOv8ForObjectDetectionOnnx
+
+    held = tempfile.TemporaryDirectory(prefix="roboflow-")  # they read a folder of this shape
+    folder = Path(held.name)
+    (folder / "weights.onnx").symlink_to(Path(model).resolve())
+    (folder / "class_names.txt").write_text("\n".join(f"thing{n}" for n in range(80)))
+    size = {"height": 320, "width": 320}
+    net = {"training_input_size": size, "dynamic_spatial_size_supported": False, "color_mode": "rgb"}
+    net |= {"resize_mode": "letterbox", "padding_value": 114, "input_channels": 3, "scaling_factor": 255}
+    config = {"network_input": net, "forward_pass": {"static_batch_size": 1}}
+    config["post_processing"] = {"type": "nms", "fused": False}
+    (folder / "inference_config.json").write_text(json.dumps(config))
+
+    def ready() -> Answer:
+        assert folder.exists(), held
+        detector = YOLOv8ForObjectDetectionOnnx.from_pretrained(
+            str(folder), onnx_execution_providers=["CPUExecutionProvider"]
+        )
+        return lambda: len(detector(cv2.imread(picture))[0].xyxy)
+
+    return ready
+
+
 def main(kind: str, model: str, picture: str, extra: int) -> None:
     began = time.perf_counter()
-    ready = {"edge": edge, "bare": bare, "ultralytics": ultralytics}[kind](model, picture)
+    ready = {"edge": edge, "bare": bare, "ultralytics": ultralytics, "roboflow": roboflow}[kind](model, picture)
     import_s = time.perf_counter() - began
     kept = [ready()]
     found = kept[0]()

@@ -4,12 +4,11 @@
             same file; the first ever load of a file (the guard tries it in a child) besides
 ``extra``   memory of each further model in that process
 ``import``  ``import edge`` over what ``python -c pass`` takes, and everything that loading needs
-``peer``    the same file in Ultralytics' own predictor, in a python of its own that has it. Roboflow's `inference` is
-            not here: 4 GB were unpacked and eight minutes gone before it was installed, so nothing of it was tried
+``peer``    the same file (of 320 px) in Ultralytics' own predictor and in Roboflow's, each in a python of its own that has it
 ``verbs``   ``inspect`` (its trial known, and first ever) and ``check`` (with its trial) of the same file, and of all
             shared models where there are any ($JIDOKA_TEST_DATA or ../shared/data): the slowest is told by name
 
-Usage: python bench/loading.py [--json] [--model yolov8n-320.onnx] [--ultralytics PYTHON]
+Usage: python bench/loading.py [--json] [--model yolov8n-320.onnx] [--ultralytics PYTHON] [--roboflow PYTHON]
 """
 
 from __future__ import annotations
@@ -33,6 +32,7 @@ import procs
 from figures import Row, median
 
 FIRST = procs.HERE / "first_answer.py"
+PEERS = ("ultralytics", "roboflow")
 EXTRA = 4
 TRIAL_S = 6.0
 LIMITS_S = {"inspect": 3.0, "inspect, first ever": TRIAL_S, "check": TRIAL_S}
@@ -68,7 +68,7 @@ def _children_s() -> float:
 
 def firsts(args: argparse.Namespace, made: material.Material, folder: Path) -> list[Row]:
     cache, own = folder / "cache", Path(sys.executable)
-    pythons = {"bare": own, "edge": own} | ({"ultralytics": args.ultralytics} if args.ultralytics else {})
+    pythons = {"bare": own, "edge": own} | {name: python for name in PEERS if (python := getattr(args, name))}
     for name, python in pythons.items():
         first_answer(name, python, made, cache)  # for nobody: files come into memory, byte code is written
     seen: dict[str, list[dict[str, Any]]] = {name: [] for name in (*pythons, "cold")}
@@ -163,5 +163,6 @@ def measure(args: argparse.Namespace, folder: Path) -> list[Row]:
 
 if __name__ == "__main__":
     options = figures.parser(__doc__)
-    options.add_argument("--ultralytics", type=Path, metavar="PYTHON", help="a python that has Ultralytics")
+    for peer in PEERS:
+        options.add_argument(f"--{peer}", type=Path, metavar="PYTHON", help=f"a python that has {peer}")
     figures.main(measure, options.parse_args())
