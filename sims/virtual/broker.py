@@ -127,8 +127,10 @@ class Broker(Lifetimes):
         waiting: list[tuple[Filter, Message]] = []
         for one in packet.filters:
             new = self._add(session, one)
-            if not split_share(one.text)[0] and (one.handling == 0 or (one.handling == 1 and new)):
-                waiting += [(one, message) for message in retained_for(one.text, self._router.retained)]
+            if one.handling == 0 or (one.handling == 1 and new):
+                # Members of a group as well, which MQTT 5 forbids (4.8.2).
+                bare = split_share(one.text)[1]
+                waiting += [(one, message) for message in retained_for(bare, self._router.retained)]
         self._router.out.append((session.conn, SubAck(packet.mid, tuple(one.qos for one in packet.filters))))
         for one, message in waiting:
             if message.expires_s and now_s >= message.expires_s:

@@ -1,0 +1,44 @@
+"""One matrix of behaviours, two brokers, the same expectations: what the virtual plant shows, Mosquitto would."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from edge.shell.broker import find_mosquitto
+from tests.contract import broker_rows_sessions
+from tests.contract.broker_live import LiveWorld
+from tests.contract.broker_rows import ROWS, Row
+from tests.contract.broker_worlds import MemoryWorld
+
+assert broker_rows_sessions.CLOSED, "its rows are in the matrix"
+
+EACH_ROW = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+
+
+@EACH_ROW
+def test_in_memory(row: Row) -> None:
+    row.script(MemoryWorld(persistent=row.persistent))
+
+
+@pytest.fixture
+def live(request, tmp_path) -> Iterator[LiveWorld]:
+    if find_mosquitto() is None:
+        pytest.skip("needs Mosquitto: apt-get install mosquitto")
+    row: Row = request.getfixturevalue("row")
+    world = LiveWorld(tmp_path if row.persistent else None)
+    yield world
+    world.close()
+
+
+@pytest.mark.live
+@EACH_ROW
+def test_mosquitto(row: Row, live: LiveWorld) -> None:
+    row.script(live)
+
+
+def test_the_matrix_is_whole() -> None:
+    assert len(ROWS) >= 25
+    assert len({row.name for row in ROWS}) == len(ROWS)
+    assert all(row.section for row in ROWS)
