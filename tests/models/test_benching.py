@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace as replaced
 
 import numpy as np
 import pytest
@@ -80,6 +81,7 @@ def test_ways_fill_the_cores_and_begin_with_the_usual_one(cores):
 
 def test_variants_and_providers_that_were_asked_for_are_among_them(tmp_path):
     original, variant = form(tmp_path / "m.onnx"), form(tmp_path / "v.onnx", "int8")
+    variant = replaced(variant, engines=("onnxruntime",))
     found = configs_of([original, variant], cores=2, providers=["cuda", "cpu"], openvino=True)
     assert [one.way.workers for one in found if one.form is variant] == [1, 2]
     assert [one.way.provider for one in found if one.way.provider != CPU] == ["CUDAExecutionProvider"]

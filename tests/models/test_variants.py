@@ -167,6 +167,11 @@ def test_the_agent_takes_the_variant_of_the_profile_and_only_one_that_was_checke
     plan = load(found.folder, cache=cache, wish=Wish("auto")).plan
     assert (plan.variant, plan.way.workers, plan.notes) == ("int8", 2, ())
     assert load(found.folder, cache=cache, wish=Wish("original")).plan.variant == ""
+    profile.keep(replace(one, way=Way(engine="openvino")), cache)
+    assert (
+        "not held against the original with openvino"
+        in load(found.folder, cache=cache, wish=Wish("auto")).plan.notes[0]
+    )
     profile.keep(replace(one, variant_sha256="0" * 64), cache)
     plan = load(found.folder, cache=cache, wish=Wish("auto")).plan
     assert plan.variant == ""

@@ -70,7 +70,7 @@ def bench(
     if json:
         say_json(_document(bundle, subject, machine, decision, profile))
     else:
-        _say(bundle, subject, machine, decision, profile)
+        _say(bundle, subject, machine, decision, profile, rounds)
     if not decision.met:
         raise typer.Exit(int(Exit.MISSED))
 
@@ -145,7 +145,9 @@ def _plain(row: Row) -> dict[str, Any]:
     return found
 
 
-def _say(bundle: Path, subject: Subject, machine: Machine, decision: Decision, profile: Path | None) -> None:
+def _say(
+    bundle: Path, subject: Subject, machine: Machine, decision: Decision, profile: Path | None, rounds: int
+) -> None:
     columns = ("", "runtime", "threads", "frames/s", "x", "+-", "p50 ms", "p99 ms", "CPU ms", "alone", "MB", "remark")
     say_table(columns, [_cells(i, row, decision) for i, row in enumerate(decision.rows)])
     row = decision.rows[decision.chosen]
@@ -154,7 +156,10 @@ def _say(bundle: Path, subject: Subject, machine: Machine, decision: Decision, p
         f"the model alone; preparing a frame takes {subject.before_ms:.1f} ms more, reading the outputs "
         f"{subject.after_ms:.1f} ms; alone: CPU of a frame when they come slowly"
     )
-    note(f"noise: the usual way varied by +-{decision.noise:.0%} over the rounds; less than that says nothing")
+    if rounds > 1:
+        note(f"noise: the usual way varied by +-{decision.noise:.0%} over the rounds; less than that says nothing")
+    else:
+        note("noise: unknown, as there was one round only")
     if not machine.multiplies_int8:
         note("this CPU has no instructions for sums of int8 products: int8 gains little here")
     if profile is not None:

@@ -77,7 +77,7 @@ def quantize(
         _table(search, best)
     if best is None:
         raise search.refusal()
-    row = row_for(found, best, search.least, machine, best.recipe.name)
+    row = row_for(found, best, search.least, machine, best.recipe.name, search.engines(best))
     folder = put(found, row, best.data, output)
     if json:
         say_json({"bundle": str(folder), "variant": row, "tried": [_plain(one) for one in search.tried]})
@@ -169,6 +169,8 @@ def _say(folder: Path, row: Variant, machine: Machine) -> None:
     agreed = row.agreement
     say(f"{folder / row.file}: {row.how}; {row.speed:g} x as fast as the original here, one thread each")
     say(f"agreement {agreed.value:.3f} ({agreed.figure}) on {agreed.pictures} pictures, {agreed.held_out} kept back")
+    if machine.openvino and "openvino" not in row.engines:
+        note("with OpenVINO it does not agree, and is not run by it")
     if (row.speed or 0) < 1.05:  # noqa: PLR2004 - less than what a measurement of a second can tell
         reason = "" if machine.multiplies_int8 else ": this CPU has no instructions for sums of int8 products"
         note(f"not worth while on this machine{reason}; it may be on another one")

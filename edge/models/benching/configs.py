@@ -20,10 +20,13 @@ def configs_of(
     """
     original, *variants = forms
     found = [Config(original, way) for way in ways(cores)]
+    counts = sorted({1, min(cores, MAX_THREADS)})
     for form in variants:
-        found += [Config(form, Way(workers=n)) for n in sorted({1, min(cores, MAX_THREADS)})]
+        found += [Config(form, Way(workers=n)) for n in counts]
     if openvino:
-        found += [Config(original, Way(engine="openvino", workers=n)) for n in sorted({1, min(cores, MAX_THREADS)})]
+        for form in forms:
+            if "openvino" in form.engines:
+                found += [Config(form, Way(engine="openvino", workers=n)) for n in counts]
         if cores > 1:
             found.append(Config(original, Way(engine="openvino", intra=min(cores, MAX_THREADS))))
     there = [one for one in ort.get_available_providers() if one not in {CPU, *REMOTE}]

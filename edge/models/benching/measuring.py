@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.models.benching.child import Answer, Feed, Order
-from edge.models.tuning.way import Way
+from edge.models.tuning.way import Engine, Way
 
 WALL_S = 120.0
 """Of one measurement, whatever was asked: a provider that hangs costs no more."""
@@ -25,7 +25,7 @@ WALL_S = 120.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Form:
-    """The model itself (``name`` is '') or one of its variants, with what it is fed."""
+    """The model itself (``name`` is '') or one of its variants, with what it is fed, and the engines that may run it."""
 
     name: str
     sha256: str
@@ -33,6 +33,7 @@ class Form:
     external: Mapping[str, bytes]
     feeds: Mapping[str, NDArray[Any]]
     output_names: tuple[str, ...]
+    engines: tuple[Engine, ...] = ("onnxruntime", "openvino")
 
 
 @dataclass(frozen=True, slots=True)

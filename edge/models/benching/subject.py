@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.errors import JidokaError
+from edge.errors import JidokaError, ModelError
 from edge.models.admit import admit
 from edge.models.benching.measuring import Form
 from edge.models.bundle import BareFile, Bundle, read_any
 from edge.models.plain import examined, plain
 from edge.models.predictor import Predictor
+from edge.models.series.manifest import takes_series
 from edge.models.timing import since_ms
 from edge.models.variants.reading import with_variant
 from edge.ports import Image
@@ -43,6 +44,9 @@ def subject_of(path: Path, images: Sequence[Image], cache: Path | None = None) -
 
     Without ``images`` a golden picture is taken, else noise. Raises ModelError.
     """
+    if path.is_dir() and takes_series(path):
+        what = f"{path} takes windows of samples"
+        raise ModelError("MODEL_TASK_UNFIT", what, "only models of pictures are measured: those of series take no time")
     found = read_any(path)
     admitted = admit(found, cache=cache)
     notes = []
@@ -66,7 +70,7 @@ def subject_of(path: Path, images: Sequence[Image], cache: Path | None = None) -
         except JidokaError as error:
             notes.append(f"variant {row.name!r} is left out: {error}")
             continue
-        forms.append(Form(row.name, made.sha256, made.onnx, {}, feeds, names))
+        forms.append(Form(row.name, made.sha256, made.onnx, {}, feeds, names, row.engines))
     before_ms, after_ms = _around(predictor, shown)
     name = original.manifest.model.name
     return Subject(name, found, tuple(forms), before_ms, after_ms, tuple(notes))

@@ -76,6 +76,8 @@ def _unfit(found: Bundle | BareFile, profile: Profile) -> str:
     row = next((one for one in rows if one.name == profile.variant), None)
     if row is None or row.of != found.sha256:
         return f"it chose the variant {profile.variant!r}, which the bundle does not have any more"
+    if profile.way.engine not in row.engines:
+        return f"the variant {profile.variant!r} was not held against the original with {profile.way.engine}"
     if row.sha256 != profile.variant_sha256:
         return f"the variant {profile.variant!r} was made again since"
     return ""

@@ -15,7 +15,8 @@ from edge.models.benching.deciding import raw_error
 from edge.models.bundle import Bundle
 from edge.models.plain import examined, plain
 from edge.models.predictor import Predictor, RawOutputs
-from edge.models.runner import OnnxRunner
+from edge.models.tuning.runners import AnyRunner, runner_of
+from edge.models.tuning.way import Engine, Way
 from edge.models.variants.agreement import SCORE_MARGIN, Seen, Tally, tally_for
 from edge.ports import Image
 from edge.vision.conventions import HEAD_TASK, HeadSpec
@@ -32,7 +33,7 @@ class Pair:
 
     found: Predictor
     low: Predictor
-    runner: OnnxRunner
+    runner: AnyRunner
 
     def look(self, image: Image) -> tuple[Seen, RawOutputs]:
         """Run once, read twice."""
@@ -61,10 +62,11 @@ class Compared:
         return min(values) if values and self.value is not None else None
 
 
-def pair_of(found: Bundle) -> Pair:
+def pair_of(found: Bundle, engine: Engine = "onnxruntime") -> Pair:
     """A session of a bundle's model (or of the variant in its place), passed by the guard. Raises ModelError."""
-    runner = OnnxRunner(found.onnx, found.external)
-    admitted = Admitted(found, examined(found), runner)
+    signature = examined(found)
+    runner = runner_of(found.onnx, found.external, Way(engine=engine), [o.name for o in signature.outputs])
+    admitted = Admitted(found, signature, runner)
     return Pair(plain(admitted), plain(admitted, lower(found.manifest.output, found.manifest.thresholds)), runner)
 
 

@@ -17,6 +17,7 @@ from edge.models.bundle import MANIFEST_FILE, Bundle, Manifest, parse, sha256_of
 from edge.models.runtime import ort
 from edge.models.toml import dump_toml, lean
 from edge.models.tuning.machine import Machine
+from edge.models.tuning.way import Engine
 from edge.models.variants import comparing, nodes
 from edge.models.variants.comparing import Compared, Pair
 from edge.models.variants.recipes import Recipe, make, prepared, recipes_for
@@ -106,6 +107,21 @@ class Search:
         good = [one for one in self.tried if one.agrees(self.least)]
         return max(good, key=lambda one: one.speed, default=None)
 
+    def engines(self, best: Tried) -> tuple[Engine, ...]:
+        """With which engines that are installed it agrees: chosen with the first, then tried with the others."""
+        assert self._original is not None
+        found: tuple[Engine, ...] = ("onnxruntime",)
+        if self.machine.openvino:
+            made = comparing.as_variant(self.found, best.recipe.name, best.data, sha256_of(best.data))
+            try:
+                pair = comparing.pair_of(made, "openvino")
+                lower = comparing.compare(self._original, pair, self.material.images()).lower
+            except ModelError:  # it does not know an operator, say
+                return found
+            if lower is not None and lower >= self.least:
+                found = (*found, "openvino")
+        return found
+
     def refusal(self) -> JidokaError:
         """Why there is none, in one line."""
         compared = [(one, one.compared) for one in self.tried if one.compared is not None]
@@ -131,7 +147,9 @@ class Search:
             yield {name: np.ascontiguousarray(value) for name, value in feeds.items()}
 
 
-def row_for(found: Bundle, one: Tried, least: float, machine: Machine, name: str) -> Variant:
+def row_for(
+    found: Bundle, one: Tried, least: float, machine: Machine, name: str, engines: tuple[Engine, ...] = ("onnxruntime",)
+) -> Variant:
     """The manifest's row of a variant that agrees."""
     compared = one.compared
     assert compared is not None
@@ -156,6 +174,7 @@ def row_for(found: Bundle, one: Tried, least: float, machine: Machine, name: str
         speed=round(one.speed, 2) or 0.01,
         on=machine.cpu,
         agreement=agreed,
+        engines=engines,
     )
 
 

@@ -119,10 +119,10 @@ def prepared(data: bytes, external: dict[str, bytes]) -> Any:
                 (Path(folder) / name).write_bytes(content)
             (Path(folder) / "model.onnx").write_bytes(data)
             model = onnx.load(Path(folder) / "model.onnx")
+            model.ir_version = max(model.ir_version, _LEAST_IR)  # before version 4 weights had to be inputs
             _tidy(model)
             if _opset(model) < _LEAST_OPSET:
                 model = onnx.version_converter.convert_version(model, OPSET)
-            model.ir_version = max(model.ir_version, _LEAST_IR)
             source, made = Path(folder) / "source.onnx", Path(folder) / "prepared.onnx"
             source.write_bytes(model.SerializeToString())
             with contextlib.suppress(Exception):  # shapes and folding are a help, no need

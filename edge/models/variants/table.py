@@ -9,6 +9,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from edge.models.tuning.way import Engine
+
 ORIGINAL = "original"
 AUTO = "auto"
 FOLDER = "variants"
@@ -44,7 +46,8 @@ class Agreed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Variant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``variants/NAME.onnx``, written by ``jidoka model quantize``. ``of`` is the sha256 of the model it was made from:
     beside another one it is not used. ``how`` and ``made_with`` are for people, and so is ``speed``: how many times as
-    fast as the original it was, one thread each, on the machine ``on``.
+    fast as the original it was, one thread each, on the machine ``on``. ``engines``: with which of them it was seen to
+    agree; they round differently, and it is run by no other.
     """
 
     name: Name
@@ -55,6 +58,7 @@ class Variant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     speed: Annotated[float, Meta(gt=0.0)] | None = None
     on: str = ""
     agreement: Agreed
+    engines: Annotated[tuple[Engine, ...], Meta(min_length=1)] = ("onnxruntime",)
 
     def __post_init__(self) -> None:
         if self.name in {ORIGINAL, AUTO}:
