@@ -27,7 +27,7 @@ from edge.models.variants.reading import with_variant
 from edge.models.variants.recipes import Recipe, prepared, recipes_for
 from edge.models.variants.table import Agreed, Variant
 from edge.vision.conventions import ClassifyHead
-from edge.vision.spec import Thresholds
+from edge.vision.spec import Thresholds, Tiling
 from tests.models.quantizable import SIDE, layered, manifest, picture, three_layers
 
 AGREED = Agreed(figure="all", value=0.99, least=0.95, pictures=4, held_out=1)
@@ -87,6 +87,14 @@ def test_pictures_that_show_nothing_say_nothing(made):
     work.run(work.recipes("conv", "minmax")[0][0])
     assert work.best() is None
     assert work.refusal().code == "CALIBRATION_SAYS_NOTHING"
+
+
+def test_a_model_that_looks_in_tiles_is_made_from_tiles(made):
+    tiling = Tiling(width_px=16, height_px=16, overlap=0.0)
+    work = search(replaced(made, manifest=replace(made.manifest, tiling=tiling)))
+    shown = [image for _, image in work.material.images()]
+    assert {image.shape for image in shown} == {(16, 16, 3)}
+    np.testing.assert_array_equal(shown[1], picture(1)[:16, 16:])
 
 
 def test_three_pictures_are_too_few(made):

@@ -23,6 +23,9 @@ from edge.models.variants.comparing import Compared, Pair
 from edge.models.variants.recipes import Recipe, make, prepared, recipes_for
 from edge.models.variants.table import FOLDER, Agreed, Variant
 from edge.ports import Image
+from edge.vision.region import cut
+from edge.vision.spec import Tiling
+from edge.vision.tiles import tiles_of
 
 SMALL_ALREADY = frozenset({"ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "DequantizeLinear"})
 LEAST_PICTURES = 4
@@ -70,6 +73,11 @@ class Search:
     tried: list[Tried] = field(default_factory=list)
     _original: Pair | None = None
     _model: Any = None
+
+    def __post_init__(self) -> None:
+        tiling = self.found.manifest.tiling
+        if tiling is not None:
+            self.material = Material(_tile_by_tile(self.material.load, tiling), self.material.count)
 
     def recipes(self, mode: str, method: str) -> list[list[Recipe]]:
         """What is worth a try, in groups. Raises ModelError MODEL_NOT_QUANTIZABLE, InputError CALIBRATION_TOO_FEW."""
@@ -147,6 +155,17 @@ class Search:
             yield {name: np.ascontiguousarray(value) for name, value in feeds.items()}
 
 
+def _tile_by_tile(load: Callable[[int], Image], tiling: Tiling) -> Callable[[int], Image]:
+    """A model that looks in tiles shall be made from tiles: of each picture another one."""
+
+    def tile(i: int) -> Image:
+        image = load(i)
+        tiles = tiles_of(image.shape[1], image.shape[0], tiling)
+        return cut(image, tiles[i % len(tiles)])[0]
+
+    return tile
+
+
 def row_for(
     found: Bundle, one: Tried, least: float, machine: Machine, name: str, engines: tuple[Engine, ...] = ("onnxruntime",)
 ) -> Variant:
@@ -157,7 +176,7 @@ def row_for(
     assert value is not None
     agreed = Agreed(
         figure=compared.figure,
-        value=_short(value),
+        value=max(_short(value), least),  # cutting digits off must not undo that it agrees
         least=least,
         pictures=compared.pictures,
         held_out=compared.held_out,
