@@ -144,7 +144,15 @@ class Disconnect(Struct, frozen=True, gc=False):
 
 
 class Closed(Struct, frozen=True, gc=False):
-    """Not a packet: the connection itself ended (FIN or RST) without a word."""
+    """Not a packet: the connection itself ended (FIN or RST) without a word, or never came about (``refused``)."""
+
+    refused: bool = False
+
+
+class Handshake(Struct, frozen=True, gc=False):
+    """Not a packet either: TCP's own, before the first."""
+
+    answer: bool = False
 
 
 ToBroker = Connect | Publish | PubAck | Subscribe | Unsubscribe | PingReq | Disconnect | Closed
@@ -153,9 +161,12 @@ ToClient = ConnAck | Publish | PubAck | SubAck | UnsubAck | PingResp | Disconnec
 PING: Final = PingReq()
 PONG: Final = PingResp()
 CLOSED: Final = Closed()
+REFUSED: Final = Closed(refused=True)
+SYN: Final = Handshake()
+SYNACK: Final = Handshake(answer=True)
 
 
-def size_bytes(packet: ToBroker | ToClient) -> int:
+def size_bytes(packet: ToBroker | ToClient | Handshake) -> int:
     """Bytes on the wire, TCP and IP not counted; exact for PUBLISH with an ASCII topic, about right for the others."""
     if isinstance(packet, Publish):
         props = 0 if packet.expiry_s is None else 5
@@ -171,7 +182,7 @@ def size_bytes(packet: ToBroker | ToClient) -> int:
         return 28 + len(packet.client_id) + will
     if isinstance(packet, Subscribe):
         return 5 + sum(3 + len(one.text) for one in packet.filters)
-    return 0 if isinstance(packet, Closed) else 6
+    return 0 if isinstance(packet, Closed | Handshake) else 6
 
 
 def _varint(value: int) -> int:
