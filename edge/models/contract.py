@@ -29,6 +29,8 @@ def check_input(signature: Signature) -> None:
         why = "it has no inputs"
     elif found.type not in _DTYPES or found.shape[:1] not in {(1,), (None,)} or layout_of(found.shape) is None:
         why = f"its input is {describe(found)}"
+    elif 1 in _sides(found.shape):
+        why = f"its input is {describe(found)}: a row of numbers, as features are, and no picture"
     elif max(dim or 0 for dim in found.shape) > MAX_SIDE_PX:
         why = f"its input is larger than {MAX_SIDE_PX} px a side"
     else:
@@ -39,6 +41,10 @@ def check_input(signature: Signature) -> None:
         why,
         "needed: an input [1, 1 or 3, height, width] or [1, height, width, 1 or 3] of float32, float16, uint8 or int32",
     )
+
+
+def _sides(shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    return shape[1:3] if layout_of(shape) == "nhwc" else shape[2:]
 
 
 def layout_of(shape: tuple[int | None, ...]) -> Layout | None:

@@ -33,7 +33,7 @@ from edge.models import graph, strangers, trial
 from edge.models.graph.limits import GraphPolicy
 from edge.models.runtime import ort
 
-GUARD_VERSION = 3
+GUARD_VERSION = 4
 """Raise it with anything that changes what is refused: every cached result becomes void."""
 
 DEFAULT_PROBE_PX = 320

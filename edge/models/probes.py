@@ -220,7 +220,7 @@ def _values(one: dict[str, Any], shape: tuple[int, ...], kind: Kind, size: tuple
         return np.full(shape, "a", np.object_)
     if len(shape) <= 2 and ("shape" in name or "size" in name):  # noqa: PLR2004  (the picture's own, as detectors ask)
         return np.resize(np.array([size[1], size[0]]), shape).astype(dtype)
-    if len(shape) <= 2 and "scale_factor" in name:  # noqa: PLR2004  (as above)
+    if len(shape) <= 2 and ("scale_factor" in name or name.startswith("len")):  # noqa: PLR2004  (as above; how long)
         return np.ones(shape, dtype)
     values = np.asarray(kind.make(shape) * (kind.high - kind.low) + kind.low)  # a number alone loses its array
     if dtype is np.bool_:

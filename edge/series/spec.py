@@ -75,13 +75,16 @@ class SeriesInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ISO 8601) samples are held against it: others in between are interpolated with ``resample = "linear"``, refused
     with ``"no"``, and missing ones are gaps. ``gaps`` are these and empty cells: ``refuse`` the windows they are in,
     ``hold`` the last value or draw a ``linear`` line, over at most ``max_gap_n`` samples. ``group`` is a column whose
-    value changes where another series begins (a unit, a batch): no window reaches across.
+    value changes where another series begins (a unit, a batch): no window reaches across. ``length_input`` names an input
+    of the model, whole numbers ``(1,)``, that is told how many samples the window has (``lengths`` of PyTorch's packed
+    sequences).
     """
 
     channels: Annotated[tuple[Channel, ...], Meta(min_length=1, max_length=MAX_CHANNELS)]
     window_n: Samples = 1
     stride_n: Annotated[int, Meta(ge=0, le=MAX_WINDOW_N)] = 0
     min_n: Annotated[int, Meta(ge=0, le=MAX_WINDOW_N)] = 0
+    length_input: str = ""
     layout: Layout = "flat_tc"
     rate_hz: Annotated[float, Meta(ge=0, le=10_000_000)] = 0.0
     time: str = ""

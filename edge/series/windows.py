@@ -106,7 +106,7 @@ def too_short(n: int, spec: SeriesInput) -> InputError:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """Which channels go to one input of the model, and as what."""
+    """Which channels go to one input of the model, and as what; no channel: the number of samples does."""
 
     input: str
     channels: tuple[int, ...]
@@ -125,7 +125,9 @@ def feeds_of(spec: SeriesInput, inputs: dict[str, str]) -> tuple[Feed, ...]:
     strange = sorted(set(wanted) - set(inputs))
     if strange:
         raise ValueError(f"channels go to input {strange[0]!r}, the model has {', '.join(inputs)}")
-    idle = [name for name in inputs if name not in wanted]
+    if spec.length_input and (spec.length_input not in inputs or inputs[spec.length_input] not in {"int64", "int32"}):
+        raise ValueError(f"length_input names {spec.length_input!r}, which is no whole number of the model's inputs")
+    idle = [name for name in inputs if name not in wanted and name != spec.length_input]
     if idle:
         raise ValueError(f"no channel goes to the model's input {idle[0]!r}")
     return tuple(
@@ -144,6 +146,9 @@ def blobs(window: NDArray[np.float64], spec: SeriesInput, feeds: tuple[Feed, ...
     ready = scaled(window, spec)
     found: dict[str, NDArray[Any]] = {}
     for feed in feeds:
+        if not feed.channels:  # it is told how long the window is
+            found[feed.input] = np.full(1, len(ready), feed.dtype)
+            continue
         part = ready[:, feed.channels]
         if feed.dtype == "str":
             names = [spec.channels[c].categories for c in feed.channels]

@@ -71,6 +71,10 @@ def _feeds(found: SeriesBundle, signature: guard.Signature) -> tuple[Feed, ...]:
 def _check_shape(said: manifest.SeriesManifest, feed: Feed, tensor: guard.Tensor) -> None:
     spec, c = said.input, len(feed.channels)
     t = spec.window_n
+    if not c:
+        if tensor.shape not in {(None,), (1,)}:
+            raise ValueError(f"length_input {tensor.name!r} must take one number, [1]")
+        return
     wanted = {"tc": (1, t, c), "ct": (1, c, t)}.get(spec.layout, (1, t * c))
     fits = len(wanted) == len(tensor.shape) and all(
         dim in {None, want} for dim, want in zip(tensor.shape, wanted, strict=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from edge.domain import ID_PATTERN
 from edge.errors import ModelError
 from edge.models import strangers
@@ -53,9 +55,20 @@ class _Answer:
 
 def looks_like_series(signature: Signature) -> bool:
     """True where every input is a row ``[N, C]`` or a window ``[N, T, C]`` of numbers or texts."""
-    return bool(signature.inputs) and all(
-        one.type in DTYPES and len(one.shape) in {_RANK_TABLE, _RANK_SERIES} for one in signature.inputs
-    )
+    lengths = _lengths(signature)
+    rest = [one for one in signature.inputs if one is not lengths]
+    return bool(rest) and all(one.type in DTYPES and len(one.shape) in {_RANK_TABLE, _RANK_SERIES} for one in rest)
+
+
+def _lengths(signature: Signature) -> Tensor | None:
+    """The input that is told how many samples a window has (packed sequences of PyTorch): whole numbers ``[N]`` beside
+    one window.
+    """
+    windows = [one for one in signature.inputs if len(one.shape) == _RANK_SERIES]
+    rest = [one for one in signature.inputs if one not in windows]
+    if len(windows) != 1 or len(rest) != 1 or rest[0].type not in {"tensor(int64)", "tensor(int32)"}:
+        return None
+    return rest[0] if len(rest[0].shape) == 1 and "len" in rest[0].name.lower() else None
 
 
 def propose(signature: Signature, graph: ModelFile, name: str) -> tuple[SeriesManifest, tuple[str, ...]]:
@@ -78,6 +91,18 @@ def _input(signature: Signature, graph: ModelFile) -> tuple[SeriesInput, tuple[s
         seen = ", ".join(f"{t.name[:40]} {t.type} {list(t.shape)}" for t in inputs[:6])
         what, hint = "the model takes no rows or windows of samples", "needed: [N, C], [N, T, C] or [N, C, T]"
         raise ModelError("MODEL_INPUT_UNFIT", what, f"its inputs are {seen or 'none'}", hint)
+    lengths = _lengths(signature)
+    if lengths is not None:
+        window = next(one for one in inputs if one is not lengths)
+        spec, assumed = _window(window.shape[1], window.shape[2])
+        spec = msgspec.structs.replace(
+            spec, channels=tuple(msgspec.structs.replace(c, input=window.name) for c in spec.channels),
+            length_input=lengths.name, min_n=1, stride_n=spec.window_n,
+        )  # fmt: skip
+        return spec, (
+            *assumed,
+            f"its input {lengths.name!r} is told how many samples the window has: short ones are taken",
+        )
     if len(inputs) > 1:
         if any(len(one.shape) != _RANK_TABLE or one.shape[1] not in {1, None} for one in inputs):
             raise _write_bundle("it has several inputs that are no single columns")
@@ -157,7 +182,8 @@ def _answer(signature: Signature, graph: ModelFile) -> _Answer:
         said = "lower scores are the unusual ones (scikit-learn's decision_function); at 0 begins the unusual"
         return _Answer(SeriesScoreHead(output=scores.name, sign=-1, threshold=0.0), (), (said,))
     if len(outputs) == 1 and tables:
-        return _by_shape(tables[0], signature.inputs[0])
+        window = next(one for one in signature.inputs if len(one.shape) > 1)
+        return _by_shape(tables[0], window)
     return _Answer(SeriesRawHead(), (), ("what its outputs mean cannot be told: they are given as they are",))
 
 

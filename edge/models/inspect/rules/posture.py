@@ -53,6 +53,9 @@ _KINDS = {
         478, 3, "478 points of a face in three dimensions: MediaPipe's mesh with irises", "face", "input", "plain"
     ),
     63: _Kind(21, 3, "21 points of a hand in three dimensions: MediaPipe", "hand", "input", "plain"),
+    213: _Kind(
+        71, 3, "71 points of an eye and its brow in three dimensions: MediaPipe's iris", "eye", "input", "plain"
+    ),
     42: _Kind(21, 2, "21 points of a hand", "hand", "normalised", "plain"),
 }
 _OF_POINTS = {17: "person", 133: "person", 16: "person", 14: "person", 26: "person", 21: "hand", 68: "face", 98: "face",
@@ -117,7 +120,7 @@ def landmarks(facts: Facts) -> Guess | None:
     if not facts.outputs or not facts.height:
         return None
     # Maps beside the points are features for a second head (PFLD's own export gives them).
-    rows = {n: math.prod(s) for n, s in facts.shapes.items() if s and 0 not in s and not (len(s) == 4 and s[-1] > 4)}  # noqa: PLR2004
+    rows = {n: math.prod(s) for n, s in facts.shapes.items() if s and 0 not in s and not _is_map(s)}
     name = next((n for n, size in rows.items() if size in _KINDS), "")
     if not name or facts.applied(name) in {"softmax", "sigmoid"}:
         return None
@@ -142,6 +145,10 @@ def landmarks(facts: Facts) -> Guess | None:
     )  # fmt: skip
     unsure = () if named else (f"if these are {rows[name]} classes and no points, set output.head to classify",)
     return _guess(head, LIKELY if named else FAIR, evidence, f"landmarks-{prior}", kind.label, unsure=unsure)
+
+
+def _is_map(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 4 and min(shape[-2:]) > 4  # noqa: PLR2004  (rank; a row of numbers may have four axes, too)
 
 
 def _believed(facts: Facts, n: int, *, several: bool) -> bool:

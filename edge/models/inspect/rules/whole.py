@@ -13,7 +13,6 @@ _IMAGENET = {1000, 1001}
 _MNIST = 10
 _ANOMALY_WORDS = ("anomal", "score", "dist", "error", "outlier", "padim", "patchcore", "novel")
 _MEASURE_WORDS = ("yaw", "pitch", "angle", "gaze", "headpose", "head_pose", "fsanet", "regress", "coord", "bbox")
-_FEW = 6
 
 
 def classify(facts: Facts) -> Guess | None:
@@ -42,7 +41,7 @@ def classify(facts: Facts) -> Guess | None:
     unsure: list[str] = []
     if applied == "range":
         unsure.append('the trial\'s values happened to be 0..1: if they are logits, set output.activation = "softmax"')
-    if not applied and n <= _FEW:
+    if not applied and n not in _IMAGENET and not label_set:
         unsure.append(
             f"{n} numbers without a softmax may also be a measure (angles, a place): then set output.head to raw"
         )
