@@ -11,6 +11,7 @@ import typer
 
 from edge.cli.common import note, say, say_json, say_table
 from edge.errors import ConfigError, Exit
+from sims.swarm.cli import swarm
 
 if TYPE_CHECKING:
     from sims.live import Show
@@ -44,6 +45,9 @@ def run(
     fleet's scenario (`jidoka sim run fleet --virtual`) runs a thousand agents in seconds.
     """
     _run(scenario, live=live, seed=seed, json=json, out=out)
+
+
+app.command()(swarm)
 
 
 @app.command("ls")

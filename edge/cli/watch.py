@@ -19,7 +19,7 @@ from edge.cli.describe import clock, lines_of, plain
 from edge.domain import is_id
 from edge.errors import ConfigError, LinkError, RemoteError
 from edge.shell.endpoint import Endpoint, Tls, explain, new_client, no_delay, tls_context
-from edge.shell.mqtt import CONNECT_TIMEOUT_S
+from edge.shell.wire import CONNECT_TIMEOUT_S
 from edge.topics import BY_KIND, ROOT, decode, parse
 
 KEEPALIVE_S = 10

@@ -32,7 +32,7 @@ from edge.shell.endpoint import (
     silent,
     tls_context,
 )
-from edge.shell.mqtt import read_message
+from edge.shell.wire import read_message
 from edge.topics import COORDINATOR, MAX_PACKET_BYTES, TABLE, filters, topic
 
 CONNECT_TIMEOUT_S: Final = 3.0

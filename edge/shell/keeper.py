@@ -48,18 +48,22 @@ class Keeper(Worker):
 
     def work(self) -> None:
         while (order := self._orders.get()) is not None:
-            match order:
-                case Send():
-                    self._post(self._send(order))
-                case Free():
-                    self._journal.free(order.kind, order.upto)
-                case Store():
-                    self._post(self._store(order))
-                case Disconnect():
-                    if self._link is not None:
-                        self._link.disconnect()
-                case _:
-                    assert_never(order)
+            self.carry(order)
+
+    def carry(self, order: Order) -> None:
+        """One order, on the calling thread, which may wait for a disk."""
+        match order:
+            case Send():
+                self._post(self._send(order))
+            case Free():
+                self._journal.free(order.kind, order.upto)
+            case Store():
+                self._post(self._store(order))
+            case Disconnect():
+                if self._link is not None:
+                    self._link.disconnect()
+            case _:
+                assert_never(order)
 
     def _send(self, order: Send) -> Sent:
         if self._link is None:
