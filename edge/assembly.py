@@ -49,6 +49,15 @@ def policies(loaded: Loaded) -> dict[str, Callable[[Any], Policy]]:
     return {name: kind for name, (kind, _) in loaded.policies.items()}
 
 
+def policy_names(loaded: Loaded) -> dict[str, str]:
+    """Recipe -> short name of its policy."""
+    config = loaded.config
+    own: dict[str, dict[str, Any] | None] = {name: recipe.policy for name, recipe in config.recipes.items()}
+    own |= {name: sensor.policy for name, sensor in config.sensors.items()}
+    tables = {name: config.policy if own.get(name) is None else own[name] for name in loaded.policies}
+    return {name: str((table or {}).get("name", "threshold")) for name, table in tables.items()}
+
+
 def plc_settings(plc: PlcConfig) -> PlcSettings:
     """The PLC table with its times in ns."""
     return PlcSettings(

@@ -31,6 +31,7 @@ from sims.faults import Fault, Step, timeline
 from sims.line import Line, PartTruth
 from sims.live_config import SITE, agent_tables
 from sims.live_faults import Rig, do, down
+from sims.live_folder import fresh
 from sims.live_ledger import Kept, LedgerView, journal_heads
 from sims.live_line import LiveLine
 from sims.live_process import Daemon
@@ -73,12 +74,16 @@ class Story:
     broker: str = ""
 
 
-def run_live(scenario: Scenario, file: Path, seed: int, out: Path, show: Show) -> tuple[Report, Story]:
-    """Run it in ``out`` (its ``run`` folder is made anew). Raises JidokaError; cleans up in any case."""
+def run_live(
+    scenario: Scenario, file: Path, seed: int, out: Path, show: Show, *, record: bool = False
+) -> tuple[Report, Story]:
+    """Run it in ``out`` (its ``run`` folder is made anew). ``record`` keeps the agent's trace there, as ``agent.trace``.
+    Raises JidokaError; cleans up in any case.
+    """
     bundle = bundle_path(scenario.model, file)
     if not bundle.exists():
         raise InputError("MODEL_ABSENT", f"there is no model at {bundle}", hint="see [model] of the scenario")
-    work = _fresh(out / "run")
+    work = fresh(out / "run")
     head, product = scenario.scenario, scenario.product
     parts = make_parts(head.parts, seed, product.defect_rate, kinds=product.kinds, severity=product.severity)
     story = Story(parts)
@@ -86,7 +91,7 @@ def run_live(scenario: Scenario, file: Path, seed: int, out: Path, show: Show) -
     sys.setswitchinterval(SWITCH_S)
     try:
         with ExitStack() as stack:
-            rig = _build(scenario, seed, parts, bundle, work, stack, show)
+            rig = _build(scenario, seed, parts, bundle, work, stack, show, record)
             story.camera, story.broker = rig.camera.camera, rig.broker.kind
             story.notes += rig.broker.notes
             _Run(scenario, rig, work, story, show).run()
@@ -100,29 +105,15 @@ def run_live(scenario: Scenario, file: Path, seed: int, out: Path, show: Show) -
     return _scored(scenario, seed, work, story, truth, origin_utc_ms), story
 
 
-def _fresh(work: Path) -> Path:
-    """An empty folder for this run; what an earlier one left there is moved aside, never mixed with it."""
-    try:
-        if work.exists():
-            old = work.with_name(f"{work.name}-before")
-            _remove(old)
-            work.rename(old)
-        work.mkdir(parents=True)
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise InputError("OUT_UNWRITABLE", f"cannot make {work}", why, "name another folder with --out") from error
-    return work.resolve()
-
-
-def _remove(folder: Path) -> None:
-    if folder.is_dir():
-        for inner in folder.iterdir():
-            _remove(inner) if inner.is_dir() and not inner.is_symlink() else inner.unlink()
-        folder.rmdir()
-
-
 def _build(
-    scenario: Scenario, seed: int, parts: tuple[Part, ...], bundle: Path, work: Path, stack: ExitStack, show: Show
+    scenario: Scenario,
+    seed: int,
+    parts: tuple[Part, ...],
+    bundle: Path,
+    work: Path,
+    stack: ExitStack,
+    show: Show,
+    record: bool,
 ) -> Rig:
     """Start everything but the belt. What was started is stopped by ``stack``, the last first."""
     show("starting broker, coordinator, camera and PLC", 0, len(parts))
@@ -152,7 +143,9 @@ def _build(
         scenario, bundle.resolve(), camera_url=camera.url, plc_port=plc.port, broker_port=network.port
     )
     (work / "agent.toml").write_text(dump_toml(tables))
-    agent = Daemon("agent", ["run", "agent.toml"], work / "agent.log", work)
+    agent = Daemon(
+        "agent", ["run", "agent.toml", *(["--record", "agent.trace"] if record else [])], work / "agent.log", work
+    )
     stack.callback(agent.stop)
     return Rig(live, plc, camera, broker, network, agent, coordinator)
 

@@ -118,9 +118,14 @@ def _fitting(key: RemoteKey, value: Scalar) -> Scalar:
     if isinstance(value, int | float) and not isinstance(value, bool):
         low, high = key.least, key.most
         if not ((low is None or value >= low) and (high is None or value <= high)):  # also refuses NaN
-            raise RemoteError("SETTING_RANGE", f"{key.name} is {value}", f"it takes {low} to {high}")
+            raise RemoteError("SETTING_RANGE", f"{key.name} is {value}", f"it takes {_limit(low)} to {_limit(high)}")
         return float(value) if key.kind == "float" else value
     return value
+
+
+def _limit(value: float | None) -> str:
+    """As it reads the same before and after a trip through a file, where 0 becomes 0.0."""
+    return "any" if value is None else f"{value:.12g}"
 
 
 def _get(node: Any, path: tuple[str, ...]) -> Any:

@@ -194,3 +194,17 @@ AgentEvent = (
 )
 REMOTE = (Received, Refused)
 """Events of the mailbox's remote lane: bounded, and always behind the local ones."""
+
+
+class Started(Struct, frozen=True):
+    """``AgentCore.start`` was called: once, after the clock was set."""
+
+
+class Counted(Struct, frozen=True):
+    """The carrier could not carry out an effect, and counted it among the core's counters, which metrics tell."""
+
+    name: str
+
+
+Happening = AgentEvent | Started | Counted
+"""All the ways into a core: an event handed to ``AgentCore.handle``, and two others. What a trace is made of."""

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import random
+import secrets
 import threading
 import time
 from collections import deque
@@ -18,29 +19,32 @@ from typing import TYPE_CHECKING, Any
 from edge.assembly import core_settings, policies
 from edge.config import Loaded
 from edge.core.agent import AgentCore
-from edge.core.backoff import Backoff
 from edge.core.dialogue import boot_from
 from edge.core.wanted import DESIRED
 from edge.domain import Kind, SeqRange
 from edge.errors import StoreError
-from edge.events import AgentEvent, Committed, Evicted, JournalTrouble, StopAsked, Tick
-from edge.messages import encode_record
-from edge.shell.actuate import ActuateThread
-from edge.shell.assemble import Models, command_key, endpoint, make_driver
-from edge.shell.capture import CaptureThread
-from edge.shell.carrier import Carrier, Shells
+from edge.events import (
+    AgentEffect,
+    AgentEvent,
+    Committed,
+    Counted,
+    Evicted,
+    JournalTrouble,
+    Started,
+    StopAsked,
+    Tick,
+)
+from edge.shell.assemble import Models, command_key
+from edge.shell.carrier import Carrier
 from edge.shell.clock import UtcWatch
-from edge.shell.evidence import EvidenceThread
-from edge.shell.framestore import FrameStore
-from edge.shell.infer import Infer
 from edge.shell.journal import Journal
-from edge.shell.keeper import Keeper
 from edge.shell.logs import Logger
 from edge.shell.mailbox import Mailbox
+from edge.shell.rooms import make_rooms
 from edge.shell.status import status_of
 
 if TYPE_CHECKING:
-    from edge.shell.sensing import SensorFeed
+    from edge.shell.record import RecordAsked
 
 MB = 1024 * 1024
 LOOP_MOST_S = 0.5
@@ -52,7 +56,15 @@ TAIL_EVENTS = 200
 class Agent:
     """One running agent. ``run`` blocks on the calling thread, which becomes the core's."""
 
-    def __init__(self, loaded: Loaded, models: Models, log: Logger, *, forget_remote: bool = False) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        models: Models,
+        log: Logger,
+        *,
+        forget_remote: bool = False,
+        record: RecordAsked | None = None,
+    ) -> None:
         self._loaded = loaded
         self._log = log
         self._mailbox: Mailbox[AgentEvent] = Mailbox()
@@ -82,9 +94,15 @@ class Agent:
         self.page_config = loaded.config.page
         self.settings = core_settings(loaded, self.models.recipes, command_key(loaded))
         boot = boot_from(self.journal, linked=loaded.config.link is not None)
-        self.core = AgentCore(self.settings, boot, policies(loaded), random.SystemRandom())
-        self.shells = self._rooms(self.models)
-        self._carrier = Carrier(self.shells, log, self.post, self._leave, self.core.scribe.count)
+        seed = secrets.randbits(64)
+        self.core = AgentCore(self.settings, boot, policies(loaded), random.Random(seed))
+        self.shells = make_rooms(loaded, models, self.journal, self.post, self._on_crash, self._utc_ms)
+        self._carrier = Carrier(self.shells, log, self.post, self._leave, self._count)
+        self._recorder = None
+        if record is not None:
+            from edge.shell.record import make_recorder  # most agents run without
+
+            self._recorder = make_recorder(record, loaded, models, (self.settings, boot, seed), log)
 
     def post(self, event: AgentEvent) -> None:
         """Put an event in the mailbox; from any thread."""
@@ -108,7 +126,9 @@ class Agent:
         clock = self._utc.check()
         if clock is not None:
             self._utc_offset_ns = clock.utc_offset_ns
-            self.core.handle(clock, time.monotonic_ns())
+            self._hand(clock, time.monotonic_ns())
+        if self._recorder is not None:
+            self._recorder.start()
         shells = self.shells
         shells.keeper.start()
         shells.evidence.start()
@@ -124,7 +144,7 @@ class Agent:
     def run(self) -> int:
         """The core's loop; returns the exit status. An exception of the core makes everything safe and is raised."""
         try:
-            self._carry_all(self.core.start(time.monotonic_ns()))
+            self._hand(Started(), time.monotonic_ns())
             while self._status is None:
                 self._turn()
         except Exception:
@@ -156,6 +176,8 @@ class Agent:
         if shells.link is not None:
             shells.link.close()
         self.journal.close()
+        if self._recorder is not None:
+            self._recorder.close()
 
     def _turn(self) -> None:
         now_ns = time.monotonic_ns()
@@ -164,14 +186,26 @@ class Agent:
         now_ns = self._core_ns = time.monotonic_ns()
         if event is not None:
             self._tail.append(event)  # put into words only after a crash: this is every event's way
-            self._carry_all(self.core.handle(event, now_ns))
+            self._hand(event, now_ns)
         if now_ns >= self.core.deadline_ns():
-            self._carry_all(self.core.handle(Tick(), now_ns))
+            self._hand(Tick(), now_ns)
         self._housekeeping(now_ns)
 
-    def _carry_all(self, effects: list[Any]) -> None:
+    def _hand(self, what: AgentEvent | Started, now_ns: int) -> None:
+        """One step of the core, kept where that is wanted, and carried out."""
+        effects: list[AgentEffect] = []
+        try:
+            effects = self.core.start(now_ns) if isinstance(what, Started) else self.core.handle(what, now_ns)
+        finally:
+            if self._recorder is not None:
+                self._recorder.keep(now_ns, what, effects)  # also what the core could not bear
         for effect in effects:
             self._carrier.carry(effect)
+
+    def _count(self, name: str) -> None:
+        self.core.scribe.count(name)
+        if self._recorder is not None:
+            self._recorder.keep(time.monotonic_ns(), Counted(name), [])
 
     def _housekeeping(self, now_ns: int) -> None:
         if now_ns - self._clock_ns > CLOCK_EVERY_NS:
@@ -179,79 +213,13 @@ class Agent:
             clock = self._utc.check()
             if clock is not None:
                 self._utc_offset_ns = clock.utc_offset_ns
-                self._carry_all(self.core.handle(clock, now_ns))
+                self._hand(clock, now_ns)
         shown = self.page_config.enabled  # nobody else reads the document
         if shown and now_ns - self._snapshot.get("made_ns", 0) >= STATUS_EVERY_NS:
             self._snapshot = status_of(self.core, self.shells, self._mailbox.dropped_remote, now_ns)
 
-    def _rooms(self, models: Models) -> Shells:
-        loaded, config = self._loaded, self._loaded.config
-        store = FrameStore()
-        scale = {name: source.mm_per_px for name, source in config.sources.items()}
-        infer = Infer(
-            models.engines, models.routes, store=store, post=self.post, on_crash=self._on_crash, mm_per_px=scale
-        )
-        link = None
-        if config.link is not None:
-            from edge.shell.mqtt import MqttLink  # brings paho, which an agent without a link never needs
-
-            where = endpoint(loaded, config.link)
-            link = MqttLink(where, config.agent.site, config.agent.id, self.post, lambda: self.journal.bump("conn_no"))
-        evidence = EvidenceThread(
-            store,
-            lambda record: self.journal.append("evidence", encode_record(record)),
-            self.post,
-            self._on_crash,
-            overlay=config.evidence.overlay,
-            jpeg_quality=config.evidence.jpeg_quality,
-            max_width_px=config.evidence.max_width_px,
-            utc_ms=self._utc_ms,
-        )
-        captures: dict[str, CaptureThread | SensorFeed] = {n: self._capture(n, infer) for n in config.sources}
-        for name, predictor in models.sensors.items():
-            from edge.shell.sensing import make_feed  # most agents have cameras only
-
-            captures[name] = make_feed(loaded, name, predictor, infer, self.post, self._on_crash)
-        devices = {name: self._device(name) for name in config.devices}
-        keeper = Keeper(self.journal, link, self.post, self._utc_ms_now, self._on_crash)
-        return Shells(captures, infer, devices, store, evidence, self.journal, keeper, link)
-
-    def _capture(self, name: str, infer: Infer) -> CaptureThread:
-        config = self._loaded.config.sources[name]
-        source = make_driver(config.driver, self._loaded.source_options[name], name, self._loaded.folder)
-        return CaptureThread(
-            name,
-            source,
-            infer,
-            self.post,
-            self._on_crash,
-            Backoff(0.2, 5.0, random.SystemRandom()),
-            triggered=config.trigger == "plc",
-            deliver=config.deliver,
-            finite=bool(getattr(source, "finite", False)),
-            timeout_s=config.timeout_s,
-            max_fps=config.max_fps,
-        )
-
-    def _device(self, name: str) -> ActuateThread:
-        config = self._loaded.config
-        device = make_driver(config.devices[name].driver, self._loaded.device_options[name], name, self._loaded.folder)
-        plc = config.plc if config.plc and config.plc.device == name else None
-        return ActuateThread(
-            name,
-            device,
-            self.post,
-            self._on_crash,
-            Backoff(0.1, 1.0, random.SystemRandom()),
-            poll_ms=plc.poll_ms if plc else 0.0,
-            every_poll=plc is not None and plc.gate == "agent",
-        )
-
     def _utc_ms(self, at_ns: int) -> int:
         return (at_ns + self._utc_offset_ns) // 1_000_000
-
-    def _utc_ms_now(self) -> int:
-        return self._utc_ms(time.monotonic_ns())
 
     def _leave(self, status: int, why: str) -> None:
         self._log("info", "AGENT_STOPPED", why, {"status": status})

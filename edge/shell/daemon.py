@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from edge.shell.agent import Agent
     from edge.shell.notify import Notifier
     from edge.shell.page import Page
+    from edge.shell.record import RecordAsked
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 WARM_S = 60.0
@@ -53,13 +54,15 @@ class Signals:
         os.close(self._write)
 
 
-def run_agent(file: Path, *, forget_remote: bool, note: Callable[[str], None]) -> int:
+def run_agent(
+    file: Path, *, forget_remote: bool, note: Callable[[str], None], record: RecordAsked | None = None
+) -> int:
     """Run until told to stop; returns the exit status. Raises JidokaError for what cannot start."""
     read = read_agent(file)
     status: int = Exit.BUG
     before = set(threading.enumerate())
     try:
-        status = _run(read, forget_remote=forget_remote, note=note)
+        status = _run(read, forget_remote=forget_remote, note=note, record=record)
     except JidokaError as error:
         status = error.exit_status
         raise
@@ -71,7 +74,7 @@ def run_agent(file: Path, *, forget_remote: bool, note: Callable[[str], None]) -
     return status
 
 
-def _run(read: Read, *, forget_remote: bool, note: Callable[[str], None]) -> int:
+def _run(read: Read, *, forget_remote: bool, note: Callable[[str], None], record: RecordAsked | None) -> int:
     model = read.config.model
     path = place_of(model.path, read.path(model.path))
     early = EarlyModel(path, model, read.config.guard)
@@ -95,7 +98,7 @@ def _run(read: Read, *, forget_remote: bool, note: Callable[[str], None]) -> int
     signals = Signals()
     try:
         log = make_logger()
-        agent = Agent(loaded, models, log, forget_remote=forget_remote)
+        agent = Agent(loaded, models, log, forget_remote=forget_remote, record=record)
         for sentence in check_labels(loaded, agent.models):
             log("warning", "RULE_SILENT", sentence, {})
         for sentence in notes_of(agent.models):

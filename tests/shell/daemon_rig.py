@@ -15,13 +15,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from onnx import helper
 
 from edge.models import bundle
 from edge.vision.conventions import SegmentHead
 from edge.vision.spec import InputSpec
-from tests.models.graphs import save, tensor
+from tests.models.graphs import darkness, save, tensor
 
 WAIT_S = 20.0
 MANIFEST = bundle.Manifest(
@@ -66,8 +67,8 @@ class Daemon:
     def write(self, model: str = "dark", policy: str = "other = { min_score = 0.5 }", more: str = "") -> None:
         (self.folder / "agent.toml").write_text(SETTINGS.format(model=model, policy=policy) + more)
 
-    def start(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "edge.cli.main", "run", str(self.folder / "agent.toml")]
+    def start(self, *options: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "edge.cli.main", "run", str(self.folder / "agent.toml"), *options]
         log = (self.folder / "log").open("ab")
         with log:
             self.process = subprocess.Popen(command, stderr=log, stdout=log, env=self.environ)
@@ -98,6 +99,18 @@ class Daemon:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait(WAIT_S)
+
+
+def furnished(folder: Path, cache: Path) -> Daemon:
+    """A daemon with all it needs: a model of dark places, ten pictures as a video, settings."""
+    bundle.write(folder / "dark", MANIFEST, darkness(folder / "darkness.onnx"))
+    writer = cv2.VideoWriter(str(folder / "parts.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 20, (64, 64))
+    for n in range(10):
+        writer.write(np.full((64, 64, 3), 255 if n % 3 else 0, np.uint8))
+    writer.release()
+    made = Daemon(folder, cache)
+    made.write()
+    return made
 
 
 class Manager:

@@ -9,8 +9,6 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
 from edge.models import bundle
@@ -19,7 +17,6 @@ from sims.live_line import LiveLine
 from sims.plc import PlcSpec
 from sims.plc_server import PlcServer
 from sims.world import Belt, Lamp
-from tests.models.graphs import darkness
 from tests.shell.daemon_rig import (
     MANIFEST,
     PLC,
@@ -29,6 +26,7 @@ from tests.shell.daemon_rig import (
     Manager,
     children,
     command_of,
+    furnished,
     grey_is_trouble,
     heard,
     until,
@@ -49,13 +47,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def daemon(tmp_path: Path, cache: Path) -> Iterator[Daemon]:
-    bundle.write(tmp_path / "dark", MANIFEST, darkness(tmp_path / "darkness.onnx"))
-    writer = cv2.VideoWriter(str(tmp_path / "parts.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 20, (64, 64))
-    for n in range(10):
-        writer.write(np.full((64, 64, 3), 255 if n % 3 else 0, np.uint8))
-    writer.release()
-    made = Daemon(tmp_path, cache)
-    made.write()
+    made = furnished(tmp_path, cache)
     yield made
     made.kill()
 
