@@ -69,18 +69,19 @@ class Router:
         return self.rules is None or self.rules.may_read(session.client_id, message.topic)
 
     def give(self, session: Session, message: Message, qos: int, now_s: int, *, retain: bool) -> None:
+        held = Held(message, retain=retain)
         if qos == 0:
             if session.conn:
-                self.write(session, Held(message, 0, retain=retain), now_s)
-            return
-        held = Held(message, session.next_mid(), retain=retain)
-        if session.conn and session.quota:
-            session.inflight[held.mid] = held
-            if session.quota > 0:
-                session.quota -= 1
+                self.write(session, held, now_s)
+        elif session.is_open and not session.queue:
+            session.launch(held)
             self.write(session, held, now_s)
         elif session.queue is None or len(session.queue) < self._max_queued:
             session.enqueue(held)
+            while session.queue and session.is_open:  # places that expired messages gave back
+                waiting = session.queue.popleft()
+                session.launch(waiting)
+                self.write(session, waiting, now_s)
         else:
             self.counters["queue_full"] += 1
 

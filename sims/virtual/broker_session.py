@@ -39,13 +39,15 @@ class Message:
 
 
 class Held:
-    """A QoS 1 message on its way to one client; ``sent`` once means DUP the next time (3.3.1.1)."""
+    """A message on its way to one client: ``mid`` 0 until it is in flight, and for QoS 0. ``sent`` once means DUP the
+    next time (3.3.1.1).
+    """
 
     __slots__ = ("message", "mid", "retain", "sent")
 
-    def __init__(self, message: Message, mid: int, *, retain: bool) -> None:
+    def __init__(self, message: Message, *, retain: bool) -> None:
         self.message = message
-        self.mid = mid
+        self.mid = 0
         self.retain = retain
         self.sent = False
 
@@ -120,17 +122,21 @@ class Session:
             self.queue = deque()
         self.queue.append(held)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether one more message may be sent now; there are no more than 65,535 packet identifiers."""
+        return bool(self.conn) and self.quota != 0 and len(self.inflight) < MAX_MID
+
     def resume(self) -> None:
         """Refill the window from the queue, after a reconnect."""
         if self.quota != UNLIMITED:
             self.quota = max(0, self.window - len(self.inflight))
-        while self.queue and self.quota != 0:
-            self.launch()
+        while self.queue and self.is_open:
+            self.launch(self.queue.popleft())
 
-    def launch(self) -> None:
-        """Put the oldest of the queue in flight."""
-        assert self.queue
-        held = self.queue.popleft()
+    def launch(self, held: Held) -> None:
+        """Put a message in flight."""
+        held.mid = self.next_mid()
         self.inflight[held.mid] = held
         if self.quota > 0:
             self.quota -= 1
@@ -143,7 +149,11 @@ class Session:
         """
         if not self.window:
             self.inflight.pop(mid, None)
-            return []
+            if not self.queue:
+                return []
+            held = self.queue.popleft()
+            self.launch(held)
+            return [held]
         if self.quota < self.window:
             self.quota += 1
         place = len(self.inflight)
@@ -153,7 +163,7 @@ class Session:
         before = len(self.inflight)
         while self.queue and place < self.window:
             place += 1
-            self.launch()
+            self.launch(self.queue.popleft())
         return list(self.inflight.values())[before:]
 
     def outlives(self) -> bool:
@@ -179,6 +189,6 @@ class Session:
 
 
 def _copy(held: Held) -> Held:
-    twin = Held(held.message, held.mid, retain=held.retain)
-    twin.sent = held.sent
+    twin = Held(held.message, retain=held.retain)
+    twin.mid, twin.sent = held.mid, held.sent
     return twin
