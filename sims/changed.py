@@ -26,7 +26,11 @@ def with_values(head: Head, values: Mapping[str, str]) -> Head:
     for name, text in values.items():
         if name not in keys:
             near = difflib.get_close_matches(name, keys, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(keys)) or 'none'}"
+            hint = (
+                f"did you mean {near[0]!r}?"
+                if near
+                else f"known: {', '.join(sorted(keys)) or 'none'}; --settings takes any"
+            )
             raise ConfigError("SETTING_UNKNOWN", f"{name!r} is not a setting that can be changed here", "", hint)
         wanted[name] = _scalar(keys[name].kind, text)
     try:

@@ -26,7 +26,7 @@ Record = Annotated[
 RecordMb = Annotated[
     int,
     typer.Option(
-        min=1, max=1_000_000, help="The trace ends when it is so large; a part a second fills some 2 MB an hour."
+        min=1, max=1_000_000, help="The trace ends when it is so large; a part a second fills some 4 MB an hour."
     ),
 ]
 Anonymous = Annotated[

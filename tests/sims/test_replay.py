@@ -58,11 +58,7 @@ def test_whatever_came_in_comes_out_again(strange, scores):
     known = [one for one in strange if not isinstance(one, Polled | Inferred)]
     last = rows[-1][0]
     mixed = rows + [(last + (i + 1) * MS, what) for i, what in enumerate(known)]
-    try:
-        trace = recorded(mixed)
-    except (LookupError, TypeError, ValueError, OverflowError, AttributeError):
-        return  # the core's own limits with values that no shell makes; not this test's business
-    done, _ = replayed(trace)
+    done, _ = replayed(recorded(mixed))
     assert done.same, done.first
 
 
