@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
 import cv2
 
-from sims.live_line import LiveLine
 from sims.parts import Part
 from sims.scenario import CameraSpec
 from sims.scene import Box, Light, PartAt, Scene
@@ -19,6 +18,18 @@ EXPECTED_OFFSET_MM = 2.0
 """So far past the axis a part usually is when the agent has seen the trigger and asked for its picture."""
 MOST_SHIFT_PX = 24
 _DARK_GAIN = 0.06
+
+
+class Sight(Protocol):
+    """What is before the lens: a line in real or in virtual time."""
+
+    def expose(self, view_mm: float) -> tuple[Exposure, int]:
+        """What is seen at this moment, and the moment as ns of the camera's clock."""
+        ...
+
+    def expect(self, view_mm: float, index: int, offset_mm: float) -> Exposure | None:
+        """What will be seen when a part is so far past the axis; None if it will not be."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +58,7 @@ class Camera:
     exposure only the few pixels that the part is elsewhere are made good: belt and parts move as one.
     """
 
-    def __init__(self, spec: CameraSpec, live: LiveLine, parts: tuple[Part, ...], gradient: float, seed: int) -> None:
+    def __init__(self, spec: CameraSpec, live: Sight, parts: tuple[Part, ...], gradient: float, seed: int) -> None:
         self.spec = spec
         self._live = live
         self._parts = parts
@@ -90,6 +101,11 @@ class Camera:
             light = self._light(expected, dark=False)
             offset_px = EXPECTED_OFFSET_MM / self.spec.mm_per_px
             self._ahead = _Ahead(coming, offset_px, light, self._render(expected, light, coming))
+
+    def find(self, index: int) -> None:
+        """Find one part's defects' boxes, if that was not done; cheapest while it is in a picture."""
+        if index not in self.boxes:
+            self.prepare(range(index, index + 1))
 
     def warm(self) -> None:
         """Draw once, unseen: the first picture of a lamp takes longer."""

@@ -108,7 +108,7 @@ def _run(name: str, *, live: bool, seed: int | None, json: bool, out: Path | Non
             "leave out --virtual",
         )
     from sims.live import run_live
-    from sims.live_report import report_of
+    from sims.story_report import report_of
 
     folder = out or Path("out") / scenario.name
     number = scenario.scenario.seed if seed is None else seed

@@ -19,7 +19,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.errors import InputError
@@ -28,21 +27,20 @@ from edge.shell.broker import Broker
 from sims.camera import Camera
 from sims.camera_server import CameraServer
 from sims.faults import Fault, Step, timeline
-from sims.line import Line, PartTruth
+from sims.line import Line
 from sims.live_config import SITE, agent_tables
 from sims.live_faults import Rig, do, down
 from sims.live_folder import fresh
-from sims.live_ledger import Kept, LedgerView, journal_heads
+from sims.live_ledger import LedgerView, journal_heads
 from sims.live_line import LiveLine
 from sims.live_process import Daemon
 from sims.live_watch import agent_status, answers, backlog, free_port, pause, wait_for
-from sims.parts import REJECT_SIZE_MM as LIMIT_MM
-from sims.parts import Part, grade, is_reject, make_parts, visible_size_mm
+from sims.parts import Part, make_parts
 from sims.plc_server import PlcServer
 from sims.proxy import Proxy
-from sims.scenario import Scenario, bundle_path, goal_limits
-from sims.score import check, judge, score
-from sims.score_model import DefectFact, Outcome, PartFact, Report
+from sims.scenario import Scenario, bundle_path
+from sims.score_model import Report
+from sims.story import Document, Left, Story
 
 READY_S = 90.0
 """Until the agent has its model loaded, warmed up, and its devices."""
@@ -56,22 +54,6 @@ SWITCH_S = 0.001
 
 Show = Callable[[str, int, int], None]
 """Called with a line of text, the parts seen, and the parts to come."""
-
-
-@dataclass(slots=True)
-class Story:
-    """What the report tells beside the score."""
-
-    parts: tuple[Part, ...]
-    outcomes: list[Outcome] = field(default_factory=list)
-    faults: list[tuple[Fault, float, float]] = field(default_factory=list)
-    """(fault, began, ended) in seconds of line time, as it really was."""
-    notes: list[str] = field(default_factory=list)
-    evidence: dict[tuple[int, int], Kept] = field(default_factory=dict)
-    camera: Camera | None = None
-    line_s: float = 0.0
-    worst_lag_ms: float = 0.0
-    broker: str = ""
 
 
 def run_live(
@@ -102,7 +84,8 @@ def run_live(
             show("stopping the agent and the coordinator", len(truth), head.parts)
     finally:
         sys.setswitchinterval(switch_s)
-    return _scored(scenario, seed, work, story, truth, origin_utc_ms), story
+    document = Document(scenario, "live", seed)
+    return document.scored(story, truth, _left(work, scenario), origin_utc_ms), story
 
 
 def _build(
@@ -239,43 +222,12 @@ class _Run:
         return f"{rejected} rejected" + (f"   [fault: {broken}]" if broken else "")
 
 
-def _scored(
-    scenario: Scenario, seed: int, work: Path, story: Story, truth: list[PartTruth], origin_utc_ms: int
-) -> Report:
-    assert story.camera is not None
-    camera = story.camera
-    facts = [_fact(index, part, camera) for index, part in enumerate(story.parts)]
-    mm_per_px = scenario.camera.mm_per_px
-    offsets = {
-        (frame_no, index): offset_mm / mm_per_px
-        for frame_no, exposure in camera.exposures.items()
-        for index, offset_mm in exposure.parts
-    }
-    in_view_px = (scenario.camera.width_px - scenario.belt.part_length_mm / mm_per_px) / 2
+def _left(work: Path, scenario: Scenario) -> Left:
+    """What the daemons left behind; both have stopped."""
     data_dir = work / str(scenario.agent.get("agent", {}).get("data_dir", "agent-data"))
     committed = journal_heads(data_dir / "journal")
     ledger = LedgerView(work / "ledger.db")
     try:
-        story.outcomes = judge(facts, truth, ledger.rows(), offsets, origin_utc_ms, in_view_px)
-        result = score(story.outcomes, ledger.streams(committed))
-        story.evidence = ledger.evidence()
+        return Left(ledger.rows(), ledger.streams(committed), ledger.evidence())
     finally:
         ledger.close()
-    goals = check(result, goal_limits(scenario.goals))
-    return Report(scenario.name, "live", seed, goals, result, None, None)
-
-
-def _fact(index: int, part: Part, camera: Camera) -> PartFact:
-    if not part.defects:
-        return PartFact(index, grade(part))
-    if index not in camera.boxes:
-        camera.prepare(range(index, index + 1))
-    boxes = {box.number: box.xyxy for box in camera.boxes[index]}
-    defects = []
-    for number, defect in enumerate(part.defects):
-        if number in boxes:
-            ratio = visible_size_mm(defect) / LIMIT_MM[defect.kind]
-            # a defect at the very limit is a reject by the rule of sims.parts, whatever the rounding here
-            ratio = max(1.0, ratio) if is_reject(defect) else min(ratio, 0.999)
-            defects.append(DefectFact(defect.kind, ratio, boxes[number]))
-    return PartFact(index, grade(part), tuple(defects))

@@ -13,6 +13,7 @@ from edge.coordinator import schema, sql
 from edge.domain import KINDS, Finding, SeqRange
 from edge.shell.journal import Journal
 from sims.score_model import Row, StreamState
+from sims.story import Kept
 
 _findings = msgspec.json.Decoder(tuple[Finding, ...])
 _TABLES = (schema.results, schema.events, schema.evidence, schema.unreadable)
@@ -24,17 +25,6 @@ class Position(Struct, frozen=True):
     kind: str
     upto: int
     rows: int
-
-
-class Kept(Struct, frozen=True):
-    """One evidence picture of the ledger."""
-
-    part_id: int
-    boot_no: int
-    part_no: int | None
-    decision: str
-    why: str
-    jpeg: bytes
 
 
 class LedgerView:

@@ -92,6 +92,22 @@ class Registers:
     coil_stop: bool = False
 
 
+def status_words(regs: Registers) -> list[int]:
+    """Registers 0 to 9 as 16-bit words."""
+    return [
+        regs.part_no,
+        regs.encoder_latched >> 16,
+        regs.encoder_latched & 0xFFFF,
+        regs.encoder >> 16,
+        regs.encoder & 0xFFFF,
+        regs.ready,
+        regs.result_ack,
+        regs.heartbeat_plc,
+        regs.recipe,
+        regs.ack_code,
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Inputs:
     """What is wired to the program: photo eye, encoder, the encoder as latched by the eye's edge, and its own time."""

@@ -18,7 +18,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from edge.errors import LinkError
 from sims.live_line import LiveLine
-from sims.plc import Registers
+from sims.plc import Registers, status_words
 
 UNIT = 1
 RESULT_PART_NO, RESULT_CODE, HEARTBEAT_AGENT, LINE_STOP, AGENT_READY = range(100, 105)
@@ -161,18 +161,7 @@ class PlcServer:
 
 
 def _put_words(regs: Registers, words: list[int], start: int) -> None:
-    words[0 - start : 10 - start] = [
-        regs.part_no,
-        regs.encoder_latched >> 16,
-        regs.encoder_latched & 0xFFFF,
-        regs.encoder >> 16,
-        regs.encoder & 0xFFFF,
-        regs.ready,
-        regs.result_ack,
-        regs.heartbeat_plc,
-        regs.recipe,
-        regs.ack_code,
-    ]
+    words[0 - start : 10 - start] = status_words(regs)
     first = RESULT_PART_NO - start
     words[first : first + 5] = [
         regs.result_part_no,

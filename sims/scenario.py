@@ -5,6 +5,7 @@
     [scenario]  name, about, seed, parts      [belt] [lamp] [product] [plc] [camera]   the line
     [model]     bundle, policy                [agent]                                  what is put into agent.toml
     [link]      broker                        [[faults]] kind, at_s, for_s             what goes wrong
+    [virtual]   delays, bus, disk, ledger                                              what takes how long with --virtual
     [goals]     escapes = 1, p99_ms = 200 …                                            what must hold at the end
 """
 
@@ -21,6 +22,7 @@ from edge.errors import ConfigError
 from sims.faults import Fault, overlapping
 from sims.parts import KINDS, DefectKind
 from sims.plc import PlcSpec
+from sims.virtual.spec import VirtualSpec
 from sims.world import Belt, Lamp
 
 FOLDER = Path(__file__).parent / "scenarios"
@@ -112,6 +114,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     link: LinkSpec = LinkSpec()
     faults: tuple[Fault, ...] = ()
     goals: Goals = Goals()
+    virtual: VirtualSpec = VirtualSpec()
 
     @property
     def name(self) -> str:

@@ -2,7 +2,7 @@
 
 from edge.config.agent import AgentConfig
 from edge.config.check import checked, parse_toml, read_toml
-from edge.config.load import Loaded, Read, complete, load_agent, read_agent
+from edge.config.load import Loaded, Read, complete, load_agent, read_agent, read_agent_text
 from edge.config.locate import Locator, dotted
 from edge.config.remote import remote_settings
 
@@ -17,6 +17,7 @@ __all__ = [
     "load_agent",
     "parse_toml",
     "read_agent",
+    "read_agent_text",
     "read_toml",
     "remote_settings",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from edge.config.agent import AgentConfig
-from edge.config.check import checked, read_toml
+from edge.config.check import checked, parse_toml, read_toml
 from edge.config.locate import Locator
 from edge.config.locate import Path as KeyPath
 from edge.config.sense import check_sense
@@ -48,10 +48,18 @@ def load_agent(file: Path) -> Loaded:
 
 def read_agent(file: Path) -> Read:
     """The first half, which imports no driver: drivers bring their libraries along. Raises ConfigError."""
-    data, locator = read_toml(file)
+    return _read(*read_toml(file), file.resolve().parent)
+
+
+def read_agent_text(text: str, folder: Path) -> Read:
+    """:func:`read_agent` of a text instead of a file; paths count from ``folder``. Raises ConfigError."""
+    return _read(*parse_toml(text.encode(), "agent.toml"), folder)
+
+
+def _read(data: dict[str, Any], locator: Locator, folder: Path) -> Read:
     config = checked(data, AgentConfig, locator)
     _check_names(config, locator)
-    return Read(config, locator, file.resolve().parent)
+    return Read(config, locator, folder)
 
 
 def complete(read: Read) -> Loaded:

@@ -90,9 +90,10 @@ class Fleet:
     def _do(self, fault: FleetFault, t_ns: int, *, begins: bool) -> None:
         match fault.kind:
             case "broker_restart":
-                self.net.set_down(down=begins)
+                self.net.stop_broker() if begins else self.net.start_broker()
             case "partition":
-                self.net.part([agent.name for agent in self._some(fault.share)], parted=begins)
+                names = [agent.name for agent in self._some(fault.share)]
+                self.net.set_mode(names, "cut" if begins else "ok")
             case "agent_kill" | "power_cut":
                 for agent in self._some(fault.share):
                     if not begins:

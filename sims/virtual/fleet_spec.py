@@ -18,8 +18,9 @@ from msgspec.structs import asdict, fields
 
 from edge.config import checked, parse_toml, read_toml
 from edge.errors import ConfigError
+from sims.virtual.delays import DelaySpec
 from sims.virtual.site import LedgerSpec
-from sims.virtual.statistics import Confusion, DelaySpec
+from sims.virtual.statistics import Confusion
 from sims.virtual.storage import DiskSpec
 
 Count = Annotated[int, Meta(ge=0)]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from edge.domain import FrameRef
+from edge.domain import FrameRef, Inference
 from edge.events import Capture, CaptureFailed, EvidenceStored, Inferred, KeepEvidence, Release, SourceChanged
-from sims.virtual.kernel import NS
+from sims.virtual.delays import DelaySpec
+from sims.virtual.kernel import MS, NS
 from sims.virtual.rooms import Life
-from sims.virtual.statistics import Confusion, DelaySpec, inference_of
+from sims.virtual.statistics import Confusion
 
 
 class Tally(Struct):
@@ -73,11 +74,12 @@ class PacedCamera:
         tally.alarms += found and not bad
         self._frame_no += 1
         at_ns = life.mono(t_ns)
-        took_ms = delays.capture_ms + delays.preprocess_ms + delays.infer_ms + delays.postprocess_ms
-        took_ns = int(took_ms * 1e6) + delays.tail_ns(rng)
+        infer_ms = delays.draw_infer_ms(rng)
+        took_ms = delays.capture_ms + delays.preprocess_ms + infer_ms + delays.postprocess_ms
         ref = FrameRef(self._name, self._frame_no, at_ns)
-        inferred = Inferred(ref, None, inference_of(findings, delays), "drawn", at_ns, delays.capture_ms)
-        life.tell_at(t_ns + took_ns, inferred)
+        inference = Inference(findings, 0, delays.preprocess_ms, infer_ms, delays.postprocess_ms)
+        inferred = Inferred(ref, None, inference, "drawn", at_ns, delays.capture_ms)
+        life.tell_at(t_ns + int(took_ms * MS), inferred)
 
     def capture(self, effect: Capture, t_ns: int) -> None:
         self._life.handle(CaptureFailed(self._name, effect.part_id, "CAPTURE_UNKNOWN", "it runs freely"), t_ns)

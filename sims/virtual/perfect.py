@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sims.virtual.kernel import MS, Kernel, Node
 from sims.virtual.wire import Arrived, WireDown, WireUp
 
 
 class PerfectNet:
-    """Clean sessions, retained messages, wills; ``down`` refuses and drops everybody."""
+    """Clean sessions, retained messages, wills."""
 
     def __init__(self, kernel: Kernel, delay_ns: int = MS) -> None:
         self.kernel = kernel
@@ -25,23 +25,26 @@ class PerfectNet:
         del keepalive_s
         return PerfectWire(self, client_id, node)
 
-    def set_down(self, *, down: bool) -> None:
-        """The broker goes (and forgets everything), or is back."""
-        self.is_down = down
-        if down:
-            self._retained.clear()
-            for wire in list(self._wires.values()):
-                self._drop(wire)
-                self.kernel.post(self.kernel.now_ns, wire.node, WireDown(wire.wire_no, "LINK_LOST", "the broker went"))
+    def stop_broker(self) -> None:
+        """The broker goes, and forgets everything."""
+        self.is_down = True
+        self._retained.clear()
+        for wire in list(self._wires.values()):
+            self._drop(wire)
+            self.kernel.post(self.kernel.now_ns, wire.node, WireDown(wire.wire_no, "LINK_LOST", "the broker went"))
 
-    def part(self, client_ids: list[str], *, parted: bool) -> None:
-        """These clients are cut off from the broker, or can reach it again."""
-        for client_id in client_ids:
-            if not parted:
-                self._parted.pop(client_id, None)
+    def start_broker(self) -> None:
+        """It is back."""
+        self.is_down = False
+
+    def set_mode(self, names: Iterable[str], mode: str) -> None:
+        """``cut`` these clients off from the broker at once, or mend that (``ok``)."""
+        for name in names:
+            self._parted.pop(name, None)
+            if mode == "ok":
                 continue
-            self._parted[client_id] = None
-            wire = self._wires.get(client_id)
+            self._parted[name] = None
+            wire = self._wires.get(name)
             if wire is not None:
                 self.end(wire, will=True)
                 self.kernel.post(self.kernel.now_ns, wire.node, WireDown(wire.wire_no, "LINK_LOST", "cut off"))

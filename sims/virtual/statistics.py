@@ -2,7 +2,7 @@
 
 A part is truly bad with ``defect_rate``. A bad part is found with ``recall`` and a good one found bad with
 ``false_alarm``; scores of findings are drawn evenly from ``found_scores``, and of what is not found from
-``missed_scores`` (below any sensible threshold, as a model gives them). Times are a constant and an exponential tail.
+``missed_scores`` (below any sensible threshold, as a model gives them).
 """
 
 from __future__ import annotations
@@ -12,24 +12,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from edge.domain import Finding, Inference
+from edge.domain import Finding
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
-Ms = Annotated[float, Meta(ge=0.0, le=60_000.0)]
-
-
-class DelaySpec(Struct, frozen=True, forbid_unknown_fields=True):
-    """How long one frame takes, in ms: each step's constant, and ``tail_ms``, the mean of an exponential that is added."""
-
-    capture_ms: Ms = 6.0
-    preprocess_ms: Ms = 1.5
-    infer_ms: Ms = 8.0
-    postprocess_ms: Ms = 0.5
-    tail_ms: Ms = 1.0
-
-    def tail_ns(self, rng: random.Random) -> int:
-        """This frame's share of the tail."""
-        return int(rng.expovariate(1.0) * self.tail_ms * 1e6)
 
 
 class Confusion(Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,8 +38,3 @@ class Confusion(Struct, frozen=True, forbid_unknown_fields=True):
         x, y = 600.0 * rng.random(), 400.0 * rng.random()
         box = (round(x, 1), round(y, 1), round(x + 40.0, 1), round(y + 40.0, 1))
         return bad, found, (Finding(self.label, score, box, 1600.0),)
-
-
-def inference_of(findings: tuple[Finding, ...], delays: DelaySpec) -> Inference:
-    """As a model's answer would come to the core."""
-    return Inference(findings, 0, delays.preprocess_ms, delays.infer_ms, delays.postprocess_ms)

@@ -1,4 +1,4 @@
-"""From a live run's story to its report: which evidence belongs to which part."""
+"""From a run's story to its report: which evidence belongs to which part."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from sims.live import Story
 from sims.report import Told, write_report
 from sims.report_pictures import shelves
 from sims.scenario import Scenario
 from sims.score_model import Outcome, Report
+from sims.story import Story
 
 
 def report_of(scenario: Scenario, report: Report, story: Story, file: Path) -> Report:
@@ -44,6 +44,8 @@ def report_of(scenario: Scenario, report: Report, story: Story, file: Path) -> R
         return found.get(o.truth.index, 0.0) / mm_per_px
 
     rows = shelves(story.outcomes, story.parts, evidence, again, offset_px)
-    setting = f"broker {story.broker}, the line's thread at most {story.worst_lag_ms:.0f} ms late"
+    setting = f"broker {story.broker}"
+    if report.mode == "live":
+        setting += f", the line's thread at most {story.worst_lag_ms:.0f} ms late"
     told = Told(scenario.scenario.about, story.outcomes, story.faults, rows, story.notes, story.line_s, setting)
     return replace(report, report=str(write_report(report, told, file)))

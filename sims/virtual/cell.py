@@ -1,0 +1,185 @@
+"""A line's scenario in virtual time: one cell with rendered frames and its real model, and everything that breaks.
+
+::
+
+    LineNode (world + PLC program, 5 ms)        Net (broker) ◀──── coordinator ─▶ ledger in memory
+      │ exposure        │ registers                ▲
+    Sensor            PlcBus                       │
+      ▲ frames           ▲ requests                │
+      └───────────────── agent ────────────────────┘
+
+The same scenario, the same agent core, the same score as live; see :mod:`sims.live`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from edge.assembly import core_settings, policies
+from edge.config import Loaded, complete, read_agent_text
+from edge.core.settings import RecipeSettings
+from edge.errors import InputError
+from edge.models.toml import dump_toml
+from edge.vision.findings import Zone, to_inference
+from sims.camera import Camera
+from sims.faults import Fault, Step, timeline
+from sims.line import Line
+from sims.live_config import SITE, agent_tables
+from sims.memory_ledger import MemoryLedger
+from sims.parts import make_parts
+from sims.scenario import Scenario, bundle_path
+from sims.score_model import Report
+from sims.story import Document, Story
+from sims.virtual.bus import PlcBus, Setup
+from sims.virtual.camera import HttpCameraRoom, Looker, Sensor
+from sims.virtual.cell_faults import Rig, do
+from sims.virtual.cell_left import left_by
+from sims.virtual.clock import ORIGIN_UTC_NS, NodeClock
+from sims.virtual.coordinator_machine import CoordinatorMachine
+from sims.virtual.kernel import MS, NS, Kernel
+from sims.virtual.line import LineNode
+from sims.virtual.machine import AgentMachine
+from sims.virtual.onnx import OnnxLooker
+from sims.virtual.perfect import PerfectNet
+from sims.virtual.rooms import Life, Plan, Rooms
+from sims.virtual.trace import Trace
+
+READY_S = 60.0
+SETTLE_S = 45.0
+STALL_S = 60.0
+STEP_NS = 100 * MS
+UP_NS = 100_000 * NS
+"""What the agent's monotonic clock shows at the start: the machine was up for a day."""
+
+Show = Callable[[str, int, int], None]
+
+
+class Cell:
+    """Everything of one run."""
+
+    def __init__(
+        self, scenario: Scenario, file: Path, seed: int, trace: Trace | None = None, looker: Looker | None = None
+    ) -> None:
+        """Raises JidokaError. ``looker`` stands for the scenario's model."""
+        self.scenario, self.seed = scenario, seed
+        virtual, head, product = scenario.virtual, scenario.scenario, scenario.product
+        bundle = bundle_path(scenario.model, file)
+        if not bundle.exists():
+            raise InputError("MODEL_ABSENT", f"there is no model at {bundle}", hint="see [model] of the scenario")
+        tables = agent_tables(scenario, bundle.resolve(), camera_url="http://camera", plc_port=502, broker_port=1883)
+        self._loaded = loaded = complete(read_agent_text(dump_toml(tables), file.resolve().parent))
+        zones = tuple(Zone(name, corners) for name, corners in loaded.config.zones.items())
+        onnx = OnnxLooker(
+            bundle,
+            min_score=loaded.config.model.min_score,
+            mm_per_px=scenario.camera.mm_per_px,
+            judge=lambda prediction: to_inference(prediction, zones),
+        )
+        self._looker: Looker = looker or onnx
+        self._delays = onnx.delays(virtual.delays)
+        parts = make_parts(head.parts, seed, product.defect_rate, kinds=product.kinds, severity=product.severity)
+        self.story = Story(parts)
+        self.kernel = Kernel(seed, trace)
+        self.net = PerfectNet(self.kernel)
+        self.ledger = MemoryLedger()
+        self.line = LineNode(self.kernel, Line(scenario.belt, scenario.lamp, scenario.plc, len(parts), seed))
+        self.sensor = Sensor(Camera(scenario.camera, self.line, parts, scenario.lamp.gradient, seed))
+        self.story.camera, self.story.broker = self.sensor.camera, "in memory"
+        self.coordinator = CoordinatorMachine(self.kernel, self.net, SITE, self.ledger, spec=virtual.ledger)
+        settings = core_settings(loaded, {"default": RecipeSettings(onnx.ref)})
+        plan = Plan(
+            policies(loaded), self._rooms, virtual.disk, _keepalive_s(loaded), start_ns=int(virtual.start_ms * MS)
+        )
+        clock = NodeClock(UP_NS, int(virtual.drift_ppm * 1000))
+        self.agent = AgentMachine(self.kernel, self.net, settings, plan, clock)
+        self.rig = Rig(self.line, self.sensor, self.net, self.agent, self.coordinator)
+        self._active: dict[int, tuple[Fault, float]] = {}
+
+    def _rooms(self, life: Life) -> Rooms:
+        config, plc = self._loaded.config, self._loaded.config.plc
+        assert plc is not None
+        setup = Setup(plc.device, plc.mode, plc.poll_ms, plc.pulse_ms, plc.mode == "coil", plc.gate == "agent")
+        source = config.sources[plc.source]
+        camera = HttpCameraRoom(plc.source, life, self.sensor, self._looker, self._delays, source.timeout_s)
+        return Rooms({plc.source: camera}, {plc.device: PlcBus(setup, life, self.line, self.scenario.virtual.bus)})
+
+    # --- the run
+
+    def run(self, show: Show = lambda _text, _seen, _parts: None) -> tuple[Report, Story]:
+        """Start, let the belt run until it is empty, settle, stop, score."""
+        kernel = self.kernel
+        self.coordinator.start(0)
+        self.agent.start(0)
+        while not self._is_ready():
+            if kernel.now_ns > READY_S * NS:
+                raise InputError("SIM_NOT_READY", "the agent was not ready", f"after {READY_S:g} simulated seconds")
+            self._advance(STEP_NS)
+        self.line.begin(kernel.now_ns)
+        for step in timeline(self.scenario.faults):
+            kernel.post(self.line.origin_ns + int(step.t_s * NS), self, step)
+        self._until_empty(show)
+        self._end_faults()
+        self._settle()
+        self.agent.stop("the run is over")
+        self._advance(2 * NS)
+        story = self.story
+        story.line_s = self.line.line.world.t_ns / NS
+        document = Document(self.scenario, "virtual", self.seed, kernel.trace.digest())
+        origin_utc_ms = (ORIGIN_UTC_NS + self.line.origin_ns) // MS
+        return document.scored(story, self.line.truth(), left_by(self.agent, self.ledger), origin_utc_ms), story
+
+    def _advance(self, ns: int) -> None:
+        self.kernel.run(self.kernel.now_ns + ns)
+
+    def _is_ready(self) -> bool:
+        process = self.agent.process
+        return process is not None and process.core.talk.online and process.core.health().ready
+
+    def _until_empty(self, show: Show) -> None:
+        scenario = self.scenario
+        parts = scenario.scenario.parts
+        stops_s = scenario.plc.operator_s * parts if scenario.plc.no_verdict == "stop" else 0.0
+        give_up_s = scenario.line_s * 1.5 + stops_s + STALL_S
+        while self.line.done_ns is None:
+            self._advance(STEP_NS)
+            t_s = self.line.line_ns() / NS
+            show(f"{t_s:.0f} s of line time", self.line.line.seen, parts)
+            if t_s > give_up_s:
+                self.story.notes.append(f"given up after {t_s:.0f} s: the belt got nowhere")
+                return
+
+    def _settle(self) -> None:
+        end_ns = self.kernel.now_ns + int(SETTLE_S * NS)
+        while self.kernel.now_ns < end_ns:
+            process = self.agent.process
+            if process is not None and not self.agent.journal.queued and not process.core.talk.waiting():
+                return
+            self._advance(STEP_NS)
+        self.story.notes.append(f"after {SETTLE_S:g} s the ledger still lacked records")
+
+    # --- faults
+
+    def take(self, step: Step, t_ns: int) -> None:
+        """A fault begins or ends."""
+        line_s = (t_ns - self.line.origin_ns) / NS
+        key = id(step.fault)
+        if step.begins:
+            self._active[key] = (step.fault, line_s)
+        elif key not in self._active:
+            return  # mended already, when the belt was empty
+        do(self.rig, step, t_ns)
+        if not step.begins:
+            _, began_s = self._active.pop(key)
+            self.story.faults.append((step.fault, began_s, line_s))
+
+    def _end_faults(self) -> None:
+        """Whatever still lasts when the belt is empty is mended, so that the books can be balanced."""
+        for fault, _ in list(self._active.values()):
+            self.take(Step(0.0, False, fault), self.kernel.now_ns)
+
+
+def _keepalive_s(loaded: Loaded) -> int:
+    link = loaded.config.link
+    assert link is not None
+    return int(link.keepalive_s)
