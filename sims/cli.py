@@ -100,20 +100,23 @@ def _run(name: str, *, live: bool, seed: int | None, json: bool, out: Path | Non
     if is_fleet(file):
         _run_fleet(file, live=live, seed=seed, json=json)
     scenario, file = load_scenario(name)
-    if not live:
-        raise ConfigError(
-            "SIM_VIRTUAL_ABSENT",
-            "lines in virtual time are not built yet",
-            "this version runs fleets in virtual time, and lines live",
-            "leave out --virtual",
-        )
-    from sims.live import run_live
+    if record and not live:
+        what = "a virtual run cannot be recorded"
+        raise ConfigError("SIM_RECORD_LIVE", what, "it can be had again at any time", "leave out --record, or --virtual")
     from sims.story_report import report_of
 
     folder = out or Path("out") / scenario.name
     number = scenario.scenario.seed if seed is None else seed
     with _shown(scenario.scenario.parts, "parts", quiet=json) as show:
-        report, story = run_live(scenario, file, number, folder, show, record=record)
+        if live:
+            from sims.live import run_live
+
+            report, story = run_live(scenario, file, number, folder, show, record=record)
+        else:
+            from sims.virtual.cell import Cell
+
+            show("loading the model", 0, scenario.scenario.parts)
+            report, story = Cell(scenario, file, number).run(show)
         show("writing the report", len(story.outcomes), scenario.scenario.parts)
         report = report_of(scenario, report, story, folder / "report.html")
     if json:
@@ -184,6 +187,8 @@ def _tell(report: Report, notes: list[str]) -> None:
     _tell_goals(report.goals)
     for line in notes:
         note(f"note: {line}")
+    if report.trace_hash is not None:
+        say(f"trace: {report.trace_hash}")
     say(f"report: {report.report}")
 
 

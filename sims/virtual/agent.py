@@ -95,7 +95,7 @@ class AgentProcess:
         self._outbox = Outbox(host, self, self)
         boot = boot_from(host.journal, linked=True)
         self.core = AgentCore(settings, boot, host.plan.policies, host.rng)
-        self._wire = host.net.wire(self.name, self, host.plan.keepalive_s)
+        self._wire = host.net.wire(self.name, self, host.plan.keepalive_s, tells_goodbye=True)
         self._rooms = host.plan.rooms(self)
         self.later(t_ns + host.plan.start_ns, self._look_at_clock, True)
 

@@ -26,6 +26,7 @@ from sims.plc import status_words
 from sims.virtual.delays import BusSpec
 from sims.virtual.kernel import MS
 from sims.virtual.line import LineNode
+from sims.virtual.outputs import Outputs
 from sims.virtual.rooms import Life
 
 COMMAND_LIMIT = 64
@@ -66,7 +67,7 @@ class PlcBus:
         self._busy = True
         self._poll_due_ns = 0
         self._ready_written: bool | None = None
-        self._pulse_end_ns: int | None = None
+        self._outputs = Outputs(line, setup.pulse_ms, handshake=setup.mode == "handshake")
         self._woken_ns = -1
         self._values: dict[str, float | int | bool | str] = {}
 
@@ -177,7 +178,7 @@ class PlcBus:
         elif t_ns >= self._poll_due_ns:
             period_ns = int(self._setup.poll_ms * MS)
             self._poll_due_ns += period_ns * ((t_ns - self._poll_due_ns) // period_ns + 1)
-            self._end_pulse(t_ns)
+            self._outputs.end_pulse(t_ns)
             self._request(_Job(self._sample, self._polled), t_ns)
         elif self._woken_ns != self._poll_due_ns:
             self._woken_ns = self._poll_due_ns
@@ -212,7 +213,7 @@ class PlcBus:
     # --- writes
 
     def _write_beat(self, value: int, *, ready: bool, t_ns: int) -> None:
-        self._end_pulse(t_ns)
+        self._outputs.end_pulse(t_ns)
         if self._setup.mode == "coil":
             self._free(t_ns)
             return
@@ -227,9 +228,9 @@ class PlcBus:
         self._request(_Job(write, self._free), t_ns)
 
     def _carry_out(self, command: Command, t_ns: int) -> None:
-        self._end_pulse(t_ns)
+        self._outputs.end_pulse(t_ns)
         late_ns = self._life.mono(t_ns) - command.deadline_ns
-        write = self._writer(command)
+        write = self._outputs.writer(command)
         if late_ns > 0 or write is None:
             code = "CMD_LATE" if late_ns > 0 else "CMD_UNKNOWN"
             self._refuse(command, code, f"{late_ns / MS:.1f} ms after its deadline" if late_ns > 0 else "", t_ns)
@@ -245,40 +246,6 @@ class PlcBus:
             self._refuse(command, code, what, at_ns)
 
         self._request(_Job(write, done, failed), t_ns)
-
-    def _writer(self, command: Command) -> Callable[[], None] | None:
-        regs, handshake = self._line.line.regs, self._setup.mode == "handshake"
-
-        def line_stop(*, stop: bool) -> None:
-            if handshake:
-                regs.line_stop = int(stop)
-            else:
-                regs.coil_stop = stop
-
-        match command.action:
-            case "verdict" if handshake and command.part_no is not None:
-                part_no = command.part_no
-                return lambda: self._line.write_result(part_no, command.code)
-            case "reject":
-                return lambda: self._pulse(command.pulse_ms or self._setup.pulse_ms)
-            case "stop":
-                return lambda: line_stop(stop=True)
-            case "release":
-                return lambda: line_stop(stop=False)
-            case "outputs_off":
-                return lambda: (self._line.write_coil(value=False), line_stop(stop=False))[0]
-            case _:
-                return None
-
-    def _pulse(self, pulse_ms: int) -> None:
-        self._line.write_coil(value=True)
-        self._pulse_end_ns = self._line.origin_ns + self._line.line_ns() + pulse_ms * MS
-
-    def _end_pulse(self, t_ns: int) -> None:
-        """As the driver's ``tick``: with the next thing on the bus after the pulse is over."""
-        if self._pulse_end_ns is not None and t_ns >= self._pulse_end_ns and self._line.plc_health == "ok":
-            self._pulse_end_ns = None
-            self._line.write_coil(value=False)
 
     def _make_safe(self, t_ns: int) -> None:
         self._safe_asked, self._beat = False, None

@@ -25,15 +25,14 @@ from edge.errors import DeviceError
 from edge.events import (
     Capture,
     CaptureFailed,
-    EvidenceStored,
     InferFailed,
     Inferred,
     KeepEvidence,
     Release,
     SourceChanged,
 )
-from edge.messages import Evidence, encode_record
 from sims.camera import Camera, Picture
+from sims.virtual.album import Album
 from sims.virtual.delays import DelaySpec
 from sims.virtual.kernel import MS
 from sims.virtual.rooms import Life
@@ -42,9 +41,6 @@ Health = Literal["ok", "frozen", "hang", "gone", "slow", "dark"]
 
 ASK_LIMIT = 8
 REFUSED_NS = MS
-EVIDENCE_NS = 15 * MS
-"""Drawing, scaling and encoding one picture, in the evidence thread."""
-SHOTS = 64
 
 
 class Looker(Protocol):
@@ -99,8 +95,7 @@ class HttpCameraRoom:
         self._up: bool | None = None
         self._missed = 0
         self._model_free_ns = 0
-        self._evidence_free_ns = 0
-        self._shots: dict[FrameRef, Picture] = {}
+        self._album = Album(name, life, sensor.camera.spec)
 
     def start(self, t_ns: int) -> None:
         self._open(None, t_ns)
@@ -234,7 +229,7 @@ class HttpCameraRoom:
             infer_ms=infer_ms,
             postprocess_ms=self._delays.postprocess_ms,
         )
-        self._keep_shot(shot)
+        self._album.put(shot.ref, shot.picture)
         inferred = Inferred(
             shot.ref,
             ask.effect.part_id,
@@ -250,47 +245,13 @@ class HttpCameraRoom:
     def _prepared(self, _: object, t_ns: int) -> None:
         self._next(t_ns)
 
-    def _keep_shot(self, shot: _Shot) -> None:
-        if len(self._shots) >= SHOTS:
-            del self._shots[next(iter(self._shots))]
-        self._shots[shot.ref] = shot.picture
-
     # --- pictures for people
 
     def keep(self, effect: KeepEvidence, t_ns: int) -> None:
-        if effect.ref.captured_ns:
-            found = effect.ref if effect.ref in self._shots else None
-        else:
-            found = next(reversed(self._shots), None)  # a snapshot: whatever was seen last
-        if found is None:
-            self._life.handle(EvidenceStored(effect.ref, 0, effect.ask_id, "FRAME_GONE"), t_ns)
-            return
-        picture = self._shots[found] if effect.ask_id else self._shots.pop(found)
-        self._evidence_free_ns = max(t_ns, self._evidence_free_ns) + EVIDENCE_NS
-        self._life.later(self._evidence_free_ns, lambda _, at_ns: self._store(effect, picture, at_ns), None)
-
-    def _store(self, effect: KeepEvidence, picture: Picture, t_ns: int) -> None:
-        result, spec = effect.result, self._sensor.camera.spec
-        record = Evidence(
-            source=self._name,
-            frame_no=effect.ref.frame_no,
-            utc_ms=result.utc_ms if result else self._life.utc_ms(t_ns),
-            why=effect.why,
-            jpeg=picture.jpeg,
-            part_id=result.part_id if result else 0,
-            boot_no=result.boot_no if result else 0,
-            part_no=result.part_no if result else None,
-            decision=result.decision if result else "none",
-            width_px=spec.width_px,
-            height_px=spec.height_px,
-            ask_id=effect.ask_id,
-        )
-        seq = self._life.journal("evidence", encode_record(record), t_ns)
-        code = "" if seq else "EVIDENCE_REFUSED"
-        self._life.handle(EvidenceStored(effect.ref, seq, effect.ask_id, code), t_ns)
+        self._album.keep(effect, t_ns)
 
     def release(self, effect: Release) -> None:
-        self._shots.pop(effect.ref, None)
+        self._album.release(effect)
 
     # --- failures
 

@@ -40,8 +40,9 @@ from sims.virtual.coordinator_machine import CoordinatorMachine
 from sims.virtual.kernel import MS, NS, Kernel
 from sims.virtual.line import LineNode
 from sims.virtual.machine import AgentMachine
+from sims.virtual.net import Net
+from sims.virtual.net_maps import MAPS
 from sims.virtual.onnx import OnnxLooker
-from sims.virtual.perfect import PerfectNet
 from sims.virtual.rooms import Life, Plan, Rooms
 from sims.virtual.trace import Trace
 
@@ -81,7 +82,7 @@ class Cell:
         parts = make_parts(head.parts, seed, product.defect_rate, kinds=product.kinds, severity=product.severity)
         self.story = Story(parts)
         self.kernel = Kernel(seed, trace)
-        self.net = PerfectNet(self.kernel)
+        self.net = Net(self.kernel, kind=MAPS[virtual.net])
         self.ledger = MemoryLedger()
         self.line = LineNode(self.kernel, Line(scenario.belt, scenario.lamp, scenario.plc, len(parts), seed))
         self.sensor = Sensor(Camera(scenario.camera, self.line, parts, scenario.lamp.gradient, seed))
@@ -144,7 +145,9 @@ class Cell:
         while self.line.done_ns is None:
             self._advance(STEP_NS)
             t_s = self.line.line_ns() / NS
-            show(f"{t_s:.0f} s of line time", self.line.line.seen, parts)
+            show(
+                f"{t_s:.0f} s of line time", self.line.line.seen, parts
+            )  # a figure first: said only where it can be said over
             if t_s > give_up_s:
                 self.story.notes.append(f"given up after {t_s:.0f} s: the belt got nowhere")
                 return

@@ -11,7 +11,8 @@ from sims.virtual.camera import Health, Sensor
 from sims.virtual.coordinator_machine import CoordinatorMachine
 from sims.virtual.line import LineNode, PlcHealth
 from sims.virtual.machine import AgentMachine
-from sims.virtual.perfect import PerfectNet
+from sims.virtual.net import Net
+from sims.virtual.net_link import Mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Rig:
 
     line: LineNode
     sensor: Sensor
-    net: PerfectNet
+    net: Net
     agent: AgentMachine
     coordinator: CoordinatorMachine
 
@@ -36,7 +37,8 @@ def do(rig: Rig, step: Step, t_ns: int) -> None:
         case "broker_restart":
             rig.net.stop_broker() if begins else rig.net.start_broker()
         case "network_cut" | "network_refuse" | "network_deaf" | "network_slow":
-            rig.net.set_mode([AGENT], fault.kind.removeprefix("network_") if begins else "ok")
+            mode = cast("Mode", fault.kind.removeprefix("network_"))
+            rig.net.set_mode([AGENT], mode if begins else "ok", fault.value if mode == "slow" else 0.0)
         case "agent_kill":
             rig.agent.kill() if begins else rig.agent.start(t_ns)
         case "coordinator_kill":

@@ -14,8 +14,9 @@ from sims.virtual.fleet_score import FleetReport, report_of
 from sims.virtual.fleet_spec import FleetFault, FleetScenario
 from sims.virtual.kernel import NS, Kernel
 from sims.virtual.machine import AgentMachine
+from sims.virtual.net import Net
+from sims.virtual.net_maps import MAPS
 from sims.virtual.pace import PacedCamera, Tally
-from sims.virtual.perfect import PerfectNet
 from sims.virtual.rooms import Life, Plan, Rooms
 from sims.virtual.trace import Trace
 
@@ -34,7 +35,7 @@ class Fleet:
     def __init__(self, spec: FleetScenario, seed: int | None = None, trace: Trace | None = None) -> None:
         self.spec = spec
         self.kernel = Kernel(spec.scenario.seed if seed is None else seed, trace)
-        self.net = PerfectNet(self.kernel)
+        self.net = Net(self.kernel, kind=MAPS[spec.net.map])
         self.ledger = MemoryLedger(keep_rows=False)
         self.coordinator = CoordinatorMachine(self.kernel, self.net, SITE, self.ledger, spec=spec.ledger)
         self.tally = Tally()

@@ -74,7 +74,7 @@ class Clocks(Struct, frozen=True, forbid_unknown_fields=True):
 class NetSpec(Struct, frozen=True, forbid_unknown_fields=True):
     """What the network between agents and broker is like: a map of :mod:`sims.virtual.net_maps`."""
 
-    map: str = "plant"
+    map: Literal["perfect", "plant", "satellite", "4g"] = "plant"
 
 
 class FleetFault(Struct, frozen=True, forbid_unknown_fields=True):

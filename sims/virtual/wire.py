@@ -61,6 +61,6 @@ class Wire(Protocol):
 class Net(Protocol):
     """The broker with the network around it."""
 
-    def wire(self, client_id: str, node: Node, keepalive_s: int) -> Wire:
-        """A client that is not connected yet."""
+    def wire(self, client_id: str, node: Node, keepalive_s: int, *, tells_goodbye: bool = False) -> Wire:
+        """A client that is not connected yet. ``tells_goodbye``: WireDown comes after a :meth:`Wire.disconnect`, too."""
         ...
