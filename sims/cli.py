@@ -102,7 +102,9 @@ def _run(name: str, *, live: bool, seed: int | None, json: bool, out: Path | Non
     scenario, file = load_scenario(name)
     if record and not live:
         what = "a virtual run cannot be recorded"
-        raise ConfigError("SIM_RECORD_LIVE", what, "it can be had again at any time", "leave out --record, or --virtual")
+        raise ConfigError(
+            "SIM_RECORD_LIVE", what, "it can be had again at any time", "leave out --record, or --virtual"
+        )
     from sims.story_report import report_of
 
     folder = out or Path("out") / scenario.name
