@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import msgspec
 import pytest
 from msgspec.structs import replace
@@ -127,6 +131,16 @@ def test_a_loaded_model_says_how_it_was_planned(tmp_path):
 
 def test_profiles_lie_beside_the_guards_results():
     assert profile.folder() == guard.cache_folder().parent / "profiles"
+
+
+def test_what_a_developer_measured_is_not_seen_here_nor_by_what_tests_start():
+    where = guard.cache_folder()
+    assert ".pytest_cache" in where.parts
+    said = "from edge.models.guard import cache_folder; print(cache_folder())"
+    child = subprocess.run(
+        [sys.executable, "-c", said], capture_output=True, text=True, check=True, env=os.environ.copy()
+    )
+    assert child.stdout.strip() == str(where)
 
 
 def test_the_machine_survives_json():
