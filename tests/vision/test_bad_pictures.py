@@ -122,6 +122,11 @@ FILES: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.fixture(scope="module")
+def cache_folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     made = tmp_path_factory.mktemp("bad")
     for name, make in FILES.items():
@@ -137,18 +142,15 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("name", [*FILES, "pipe.png", "device.png", "loop.png", "folder.png", "sparse.png", "gone.png"])
-def test_bad_pictures_are_one_line(folder, capfd, cache, name):
+def test_bad_pictures_are_one_line(folder, capfd, cache_folder, monkeypatch, name):
     from edge.cli.main import main
 
-    os.environ["JIDOKA_CACHE_DIR"] = str(cache)
-    try:
-        main(["infer", str(folder / "m.onnx"), str(folder / "gone.png")])  # whatever is imported or tried once
-        capfd.readouterr()
-        started = time.monotonic()
-        status = main(["infer", str(folder / "m.onnx"), str(folder / name), "--json"])
-        took = time.monotonic() - started
-    finally:
-        del os.environ["JIDOKA_CACHE_DIR"]
+    monkeypatch.setenv("JIDOKA_CACHE_DIR", str(cache_folder))
+    main(["infer", str(folder / "m.onnx"), str(folder / "gone.png")])  # whatever is imported or tried once
+    capfd.readouterr()
+    started = time.monotonic()
+    status = main(["infer", str(folder / "m.onnx"), str(folder / name), "--json"])
+    took = time.monotonic() - started
     said = [line for line in capfd.readouterr().err.splitlines() if not line.startswith("assumed: ")]
     assert status == 3
     assert len(said) == 1, said
@@ -162,8 +164,8 @@ CODES = {
 }  # fmt: skip
 
 
-def test_all_of_them_cost_little_memory(folder, cache):
-    environ = {**os.environ, "JIDOKA_CACHE_DIR": str(cache)}
+def test_all_of_them_cost_little_memory(folder, cache_folder):
+    environ = {**os.environ, "JIDOKA_CACHE_DIR": str(cache_folder)}
     names = [str(folder / name) for name in FILES]
     command = [sys.executable, "-m", "edge.cli.main", "infer", str(folder / "m.onnx"), *names, "--json"]
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
