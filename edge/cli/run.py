@@ -60,6 +60,8 @@ def run(
             for line in report.lines():
                 say(line)
         raise typer.Exit(0)
+    if anonymous and record is None:
+        raise typer.BadParameter("it is of --record FILE", param_hint="--anonymous")
     asked = None
     if record is not None:
         from edge.shell.record import RecordAsked
