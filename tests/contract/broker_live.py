@@ -9,8 +9,7 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -87,18 +86,24 @@ class _End:
             self.log.append(Told("closed", (reason.value,)))
 
 
+class Running(NamedTuple):
+    """A broker that somebody else has started."""
+
+    host: str
+    port: int
+
+
 class LiveWorld:
     """See :class:`tests.contract.broker_worlds.World`. ``close`` it."""
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self._broker = Broker("mosquitto", data_dir=folder).start()
+    def __init__(self, broker: Broker | Running) -> None:
+        self._broker = broker
         self._ends: dict[str, _End] = {}
         self._old: list[_End] = []
 
     def close(self) -> None:
         for end in [*self._ends.values(), *self._old]:
             _shut(end)
-        self._broker.stop()
 
     def connect(
         self,
@@ -228,6 +233,7 @@ class LiveWorld:
         return time.monotonic() - began
 
     def end_broker(self, how: str) -> None:
+        assert isinstance(self._broker, Broker)
         if how == "kill":
             self._broker.kill()
         self._broker.restart()

@@ -16,12 +16,13 @@ Script = Callable[[World], None]
 
 
 class Row(NamedTuple):
-    """``section`` of MQTT 5; ``persistent`` wants a broker that keeps a file."""
+    """``section`` of MQTT 5; ``persistent`` wants a broker that keeps a file, ``access`` one with rules of access."""
 
     script: Script
     section: str
     differs: str = ""
     persistent: bool = False
+    access: bool = False
 
     @property
     def name(self) -> str:
@@ -31,11 +32,13 @@ class Row(NamedTuple):
 ROWS: list[Row] = []
 
 
-def row(section: str, differs: str = "", *, persistent: bool = False) -> Callable[[Script], Script]:
+def row(
+    section: str, differs: str = "", *, persistent: bool = False, access: bool = False
+) -> Callable[[Script], Script]:
     """Put a script into the matrix."""
 
     def put(script: Script) -> Script:
-        ROWS.append(Row(script, section, differs, persistent))
+        ROWS.append(Row(script, section, differs, persistent, access))
         return script
 
     return put

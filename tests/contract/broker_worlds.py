@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from sims.virtual.broker import Broker
+from sims.virtual.broker_routing import Rules
 from sims.virtual.packets import (
     CLOSED,
     UNSPECIFIED,
@@ -135,8 +136,8 @@ class _End:
 class MemoryWorld:
     """The broker in memory; nothing takes time unless the row waits."""
 
-    def __init__(self, *, persistent: bool = False) -> None:
-        self._broker = Broker(persistent=persistent)
+    def __init__(self, *, persistent: bool = False, rules: Rules | None = None) -> None:
+        self._broker = Broker(persistent=persistent, rules=rules)
         # Somewhere within a second, as real clocks are.
         self.now_ns = 1_000 * S + 300_000_000
         self._ends: dict[str, _End] = {}
