@@ -142,15 +142,19 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("name", [*FILES, "pipe.png", "device.png", "loop.png", "folder.png", "sparse.png", "gone.png"])
-def test_bad_pictures_are_one_line(folder, capfd, cache_folder, monkeypatch, name):
+def test_bad_pictures_are_one_line(folder, capfd, cache_folder, name):
     from edge.cli.main import main
 
-    monkeypatch.setenv("JIDOKA_CACHE_DIR", str(cache_folder))
-    main(["infer", str(folder / "m.onnx"), str(folder / "gone.png")])  # whatever is imported or tried once
-    capfd.readouterr()
-    started = time.monotonic()
-    status = main(["infer", str(folder / "m.onnx"), str(folder / name), "--json"])
-    took = time.monotonic() - started
+    before = os.environ.get("JIDOKA_CACHE_DIR", "")
+    os.environ["JIDOKA_CACHE_DIR"] = str(cache_folder)
+    try:
+        main(["infer", str(folder / "m.onnx"), str(folder / "gone.png")])  # whatever is imported or tried once
+        capfd.readouterr()
+        started = time.monotonic()
+        status = main(["infer", str(folder / "m.onnx"), str(folder / name), "--json"])
+        took = time.monotonic() - started
+    finally:
+        os.environ["JIDOKA_CACHE_DIR"] = before
     said = [line for line in capfd.readouterr().err.splitlines() if not line.startswith("assumed: ")]
     assert status == 3
     assert len(said) == 1, said
