@@ -230,3 +230,36 @@ def test_an_idle_connection_is_kept_alive():
     rig.run(600)
     assert a.downs() == b.downs() == []
     assert rig.net.broker.connected == 2
+
+
+def test_nothing_is_kept_of_connections_that_are_over():
+    rig = Rig()
+    _, b = two(rig)
+    a = rig.client("x", ["y"])
+    for number in range(300):
+        rig.run(0.01)
+        match number % 6:
+            case 0:
+                a.wire.cut()
+            case 1:
+                a.wire.vanish()
+            case 2:
+                rig.net.break_links(["x"])
+            case 3:
+                a.wire.disconnect()
+            case 4:
+                rig.net.set_mode(["x"], "cut")
+                a.wire.cut()
+                rig.run(0.01)
+                rig.net.set_mode(["x"], "ok")
+            case _:
+                rig.net.set_mode(["x"], "refuse")
+                rig.run(0.01)
+                rig.net.set_mode(["x"], "ok")
+        rig.run(0.01 if number % 2 else 20.0)
+        a.dial()
+    rig.run(20)
+    assert a.ups()
+    assert len(rig.net.link("x").connections) == 1
+    assert rig.net.broker.connected == 3
+    assert b.downs() == []
