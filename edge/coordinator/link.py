@@ -151,7 +151,8 @@ class SelectorLink:
 
     def _make(self, will: bytes) -> paho.Client:
         client = new_client(self._endpoint, self._client_id, self._context, self._connect_timeout_s)
-        client.max_inflight_messages_set(65_535)
+        # No limit of paho's: with one, each PUBACK walks through all that is in flight, and a thousand acks cost a second.
+        client.max_inflight_messages_set(0)
         client.will_set(topic(self._site, COORDINATOR, "state"), will, qos=1, retain=True)
         client.on_socket_open = self._on_open
         client.on_socket_close = self._on_close
