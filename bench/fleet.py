@@ -2,6 +2,13 @@
 
 ``swarm_1000`` is live: 1,000 agents with one result a second each, Mosquitto, the SQLite ledger; its value is the ledger
 lag at p95 in ms. ``swarm_1000_lost``: records lost, doubled or not acknowledged, and agents that never came online.
+
+The others are in virtual time, each run in a process of its own; seconds are of CPU, so that what else the machine does
+matters little. ``agents_1000_60s``: a minute of 1,000 agents with a result a second each, no pictures.
+``scaling_10_10000``: the dearest agent-second of fleets of 10 to 10,000, over one of a fleet of 10.
+``cell_speed``: line time over CPU time of a cell with rendered 640x480 frames and the demo model.
+``memory_per_agent``: what a process with 1,000 agents holds at its highest beyond one with 10, ledger and broker
+included, by agent.
 """
 
 from __future__ import annotations
@@ -13,10 +20,16 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from figures import Row, main
+from figures import Row, main, median
 
 JIDOKA = Path(sys.executable).with_name("jidoka")
 LAG_MS = 2000.0
+AGENTS_S = 20.0
+SCALING = 2.0
+SIZES = {10: 3, 100: 3, 1000: 1, 10_000: 1}
+"""Agents of a fleet, and how often it is run: small ones are over before a processor has come up to speed."""
+CELL_SPEED = 5.0
+MEMORY_KB = 50.0
 
 
 def swarm_1000(args: argparse.Namespace, folder: Path) -> Sequence[Row]:
@@ -35,7 +48,42 @@ def swarm_1000(args: argparse.Namespace, folder: Path) -> Sequence[Row]:
     return [Row("swarm_1000", lag_ms, LAG_MS, unit="ms"), Row("swarm_1000_lost", float(wrong), 0.0, unit="records")]
 
 
-ROWS: dict[str, Callable[[argparse.Namespace, Path], Sequence[Row]]] = {"swarm_1000": swarm_1000}
+def _run(*arguments: str) -> dict[str, float]:
+    """One run in virtual time, in a process of its own."""
+    command = [sys.executable, str(Path(__file__).with_name("fleet_run.py")), *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    seen: dict[str, float] = json.loads(done.stdout)
+    print(f"fleet_run {' '.join(arguments)}: {seen}", file=sys.stderr)
+    return seen
+
+
+def agents_1000_60s(_args: argparse.Namespace, _folder: Path) -> Sequence[Row]:
+    seen = _run("fleet", "1000", "60")
+    return [Row("agents_1000_60s", seen["cpu_s"], AGENTS_S, unit="s")]
+
+
+def scaling_10_10000(_args: argparse.Namespace, _folder: Path) -> Sequence[Row]:
+    costs = {n: median([_run("fleet", str(n), "20")["cpu_s"] for _ in range(tries)]) / n for n, tries in SIZES.items()}
+    return [Row("scaling_10_10000", max(costs.values()) / costs[10], SCALING, unit="x linear")]
+
+
+def cell_speed(_args: argparse.Namespace, _folder: Path) -> Sequence[Row]:
+    seen = _run("cell", "demo")
+    return [Row("cell_speed", seen["line_s"] / seen["cpu_s"], CELL_SPEED, least=True, unit="x real")]
+
+
+def memory_per_agent(_args: argparse.Namespace, _folder: Path) -> Sequence[Row]:
+    few, many = _run("fleet", "10", "60"), _run("fleet", "1000", "60")
+    return [Row("memory_per_agent", (many["peak_kb"] - few["peak_kb"]) / 990.0, MEMORY_KB, unit="KB")]
+
+
+ROWS: dict[str, Callable[[argparse.Namespace, Path], Sequence[Row]]] = {
+    "agents_1000_60s": agents_1000_60s,
+    "scaling_10_10000": scaling_10_10000,
+    "cell_speed": cell_speed,
+    "memory_per_agent": memory_per_agent,
+    "swarm_1000": swarm_1000,
+}
 
 
 def measure(args: argparse.Namespace, folder: Path) -> list[Row]:

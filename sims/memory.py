@@ -43,13 +43,15 @@ class _Stream:
     sealed: int | None = None
     """So many of the queue are part of the commit under way; None: all there will be."""
 
-    @property
-    def size(self) -> int:
-        return sum(s.size for s in self.segments)
+    size: int = SEGMENT_OVERHEAD_BYTES
+
+    def weigh(self) -> None:
+        """Segments came or went."""
+        self.size = sum(s.size for s in self.segments)
 
     @property
     def waiting(self) -> int:
-        return sum(RECORD_OVERHEAD_BYTES + len(payload) for _, payload in self.queue)
+        return sum([RECORD_OVERHEAD_BYTES + len(payload) for _, payload in self.queue]) if self.queue else 0
 
 
 def _ignore(*_: object) -> None:
@@ -106,8 +108,9 @@ class MemoryJournal:
         return seq
 
     def _refusal(self, kind: Kind, size: int) -> str:
-        evidence = self._streams["evidence"].waiting
-        critical = self._streams["results"].waiting + self._streams["events"].waiting
+        streams = self._streams
+        evidence = streams["evidence"].waiting
+        critical = streams["results"].waiting + streams["events"].waiting
         if self._closed:
             return "closed"
         if size > min(MAX_RECORD_BYTES, self._queue_bytes // 2):
@@ -167,9 +170,9 @@ class MemoryJournal:
     def commit(self) -> None:
         """What the journal's thread does in one turn: free, make room, write, tell."""
         for stream in self._streams.values():
-            self._free(stream)
-        incoming = sum(stream.waiting for stream in self._streams.values())
-        while sum(s.size for s in self._streams.values()) + incoming > self._max_bytes and self._evict():
+            if stream.freed > stream.acked:
+                self._free(stream)
+        while sum([s.size + s.waiting for s in self._streams.values()]) > self._max_bytes and self._evict():
             pass
         committed = [
             (kind, self._write(stream)) for kind, stream in self._streams.items() if stream.queue and stream.sealed != 0
@@ -194,6 +197,7 @@ class MemoryJournal:
         if stream.acked == stream.last and stream.segments[-1].size > self._segment_bytes // 4:
             stream.segments.append(_Segment(stream.last + 1))
         stream.segments = [s for s in stream.segments[:-1] if s.last > stream.acked] + stream.segments[-1:]
+        stream.weigh()
 
     def _evict(self) -> bool:
         critical: list[Kind] = ["results", "events"]
@@ -207,6 +211,7 @@ class MemoryJournal:
             if len(stream.segments) == 1:
                 stream.segments.append(_Segment(stream.last + 1))
             oldest = stream.segments.pop(0)
+            stream.weigh()
             first = max(oldest.first, stream.acked + 1)
             if first <= oldest.last:
                 self._counters["lost_evicted"] += oldest.last - first + 1
@@ -222,8 +227,10 @@ class MemoryJournal:
             if segment.records and segment.size + size > self._segment_bytes:
                 segment = _Segment(seq)
                 stream.segments.append(segment)
+                stream.size += segment.size
             segment.records.append((seq, payload))
             segment.size += size
+            stream.size += size
             stream.last = seq
         del stream.queue[: len(batch)]
         return stream.last

@@ -8,7 +8,6 @@ changes state lives outside the parts below.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any, assert_never
 
@@ -17,8 +16,10 @@ from msgspec.structs import replace
 from edge.core.backoff import Rng
 from edge.core.dialogue import Boot, Dialogue
 from edge.core.drain import Drain
+from edge.core.due import earliest
 from edge.core.health import HealthBook
 from edge.core.inspection import Part, Parts
+from edge.core.latencies import Latencies
 from edge.core.line import Line
 from edge.core.policy import Policy
 from edge.core.scribe import Scribe
@@ -60,6 +61,9 @@ from edge.events import (
 from edge.messages import Ask, Metrics, State
 from edge.topics import MAX_PACKET_BYTES
 
+STIRS = (Committed, EvidenceStored, Inferred)
+"""What keeps a run over finite sources from ending."""
+
 
 class AgentCore:
     """See the module's docstring. ``policies`` maps a recipe to its policy class; options come from the settings."""
@@ -76,7 +80,7 @@ class AgentCore:
         self._paused = False
         self._stopping = False
         self._metrics_ns = 0
-        self._latencies: deque[float] = deque(maxlen=1000)
+        self._latencies = Latencies()
         self._sources_left = set(settings.sources)
         self._drain = Drain()
 
@@ -95,22 +99,19 @@ class AgentCore:
     def handle(self, event: AgentEvent, now_ns: int) -> list[AgentEffect]:
         """One event in, what is to be done out."""
         effects = self._handle(event, now_ns)
-        if isinstance(event, Committed | EvidenceStored | Inferred):
+        if isinstance(event, STIRS):
             self._drain.stir(now_ns)
         elif isinstance(event, Tick) and self._drain.over(now_ns, waiting=self.talk.online and self.talk.waiting()):
             effects += self._stop(StopAsked("all sources have ended"), now_ns)
-        return effects if self._stopping else effects + self.talk.say(now_ns, self.state)
+        return effects if self._stopping else effects + self.talk.say(now_ns, self.state, self._stamp())
 
     def deadline_ns(self) -> int:
         """When a ``Tick`` is wanted next."""
-        due = [
-            self._parts.deadline_ns(),
-            self._line.deadline_ns() if self._line else None,
-            self.talk.deadline_ns(),
-            self._metrics_ns + self.settings.metrics_every_ns,
-            self._drain.deadline_ns(),
-        ]
-        return min(at for at in due if at is not None)
+        metrics_ns = self._metrics_ns + self.settings.metrics_every_ns
+        line_ns = self._line.deadline_ns() if self._line else None
+        others = (self._parts.deadline_ns(), line_ns, self.talk.deadline_ns(), self._drain.deadline_ns())
+        due_ns = earliest(*others)
+        return metrics_ns if due_ns is None else min(due_ns, metrics_ns)
 
     def health(self) -> Health:
         """Ready or not, and why not."""
@@ -119,11 +120,11 @@ class AgentCore:
 
     def gauges(self) -> dict[str, float]:
         """Numbers of now, for metrics and the status page."""
-        gauges = {f"backlog_{kind}": float(n) for kind, n in self.talk.backlog().items()}
-        ordered = sorted(self._latencies)
-        for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0)) if ordered else ():
-            gauges[f"latency_{name}_ms"] = ordered[min(len(ordered) - 1, int(len(ordered) * share))]
-        return gauges
+        return {**{f"backlog_{kind}": float(n) for kind, n in self.talk.backlog().items()}, **self._latencies.gauges()}
+
+    def _stamp(self) -> tuple[object, ...]:
+        """All that :meth:`state` is made of, cheaply: where this is the same, so is the state."""
+        return self._health.changes, self._paused, self._line.recipe if self._line else "", self.settings
 
     def state(self, base: State) -> State:
         """The birth message's contents."""
@@ -145,21 +146,25 @@ class AgentCore:
 
     def _handle(self, event: AgentEvent, now_ns: int) -> list[AgentEffect]:
         parts = self._parts
-        match event:
+        match event:  # what comes most often first: each case is a question
             case Polled():
                 return self._polled(event, now_ns)
+            case (
+                Committed() | Sent() | Received() | Stored() | Evicted() | EvidenceStored() | Disconnected() | Refused()
+            ):  # fmt: skip
+                return self.talk.handle(event, now_ns) + self._settings_changed()
+            case Tick():
+                return self._tick(now_ns)
             case Inferred():
-                self._latencies.append((now_ns - event.asked_ns) / 1e6)
+                self._latencies.seen(now_ns - event.asked_ns)
                 return parts.inferred(self.settings, event, now_ns)
+            case Applied():
+                return self._line.applied(event, now_ns) if self._line else []
             case CaptureFailed():
                 self.scribe.count("capture_failed")
                 return parts.give_up(self.settings, event.part_id, event.code.lower(), now_ns, event.source)
             case InferFailed():
                 return self._infer_failed(event, now_ns)
-            case Applied():
-                return self._line.applied(event, now_ns) if self._line else []
-            case Tick():
-                return self._tick(now_ns)
             case DeviceChanged():
                 return self._device_changed(event, now_ns)
             case SourceChanged():
@@ -176,10 +181,6 @@ class AgentCore:
             case Connected():
                 self._metrics_ns = 0
                 return self.talk.handle(event, now_ns)
-            case (
-                Committed() | Sent() | Evicted() | EvidenceStored() | Stored() | Disconnected() | Received() | Refused()
-            ):  # fmt: skip
-                return self.talk.handle(event, now_ns) + self._settings_changed()
             case _:
                 assert_never(event)
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from edge.core.asks import Asks
 from edge.core.backoff import Backoff, Rng
+from edge.core.due import earliest
 from edge.core.outbox import Outbox
 from edge.core.presence import Presence
 from edge.core.scribe import Scribe
@@ -113,12 +114,11 @@ class Dialogue:
         return self._presence.tick(now_ns) + self.wanted.tick(now_ns) + self._outbox.tick(now_ns)
 
     def deadline_ns(self) -> int | None:
-        due = (self._outbox.deadline_ns(), self._presence.deadline_ns(), self.wanted.deadline_ns())
-        return min((at for at in due if at is not None), default=None)
+        return earliest(self._outbox.deadline_ns(), self._presence.deadline_ns(), self.wanted.deadline_ns())
 
-    def say(self, now_ns: int, present: Callable[[State], State]) -> list[AgentEffect]:
-        """Our state on the wire says what is true now."""
-        return self._presence.say(now_ns, present)
+    def say(self, now_ns: int, present: Callable[[State], State], stamp: object) -> list[AgentEffect]:
+        """Our state on the wire says what is true now; see :meth:`Presence.say`."""
+        return self._presence.say(now_ns, present, stamp)
 
     def stopping(self, now_ns: int) -> list[AgentEffect]:
         """The last words of an orderly stop."""

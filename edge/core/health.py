@@ -14,6 +14,8 @@ class HealthBook:
         self._down: dict[str, str] = dict.fromkeys(parts, "starting")
         self._scribe = scribe
         self._up: set[str] = set()
+        self.changes = 0
+        """Rises whenever :meth:`now` or :meth:`states` may say something new."""
 
     def now(self) -> Health:
         """Ready, or the sentences that say why not."""
@@ -29,6 +31,8 @@ class HealthBook:
 
     def up(self, name: str, now_ns: int) -> list[AgentEffect]:
         """A part is well again."""
+        if name not in self._up or name in self._down:
+            self.changes += 1
         self._up.add(name)
         reason = self._down.pop(name, None)
         if reason is None:
@@ -42,6 +46,7 @@ class HealthBook:
         """A part failed; said once, until it is back."""
         before = self._down.get(name)
         self._down[name] = f"{code} {what}".strip()
+        self.changes += self._down[name] != before
         if before is not None and before != "starting":
             return []
         record = self._scribe.event(now_ns, code or "PART_DOWN", "alarm", what, part=name)

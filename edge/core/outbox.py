@@ -163,8 +163,13 @@ class Outbox:
 
     def deadline_ns(self) -> int | None:
         """When :meth:`tick` is wanted."""
-        due = [at for stream in self._streams.values() if (at := self._overdue_ns(stream)) is not None]
-        return min(due, default=None)
+        due_ns: int | None = None
+        for stream in self._streams.values() if self._connected else ():
+            if stream.next - 1 > stream.acked:
+                at_ns = stream.progress_ns + stream.timeout_ns
+                if due_ns is None or at_ns < due_ns:
+                    due_ns = at_ns
+        return due_ns
 
     def pump(self) -> list[AgentEffect]:
         """Hand over what the windows allow; evidence waits until results and events are through."""
@@ -172,10 +177,12 @@ class Outbox:
         if not self._connected:
             return effects
         for stream in self._streams.values():
+            if stream.asked is not None or stream.next > stream.committed:
+                continue
             if stream.kind == "evidence" and any(self._streams[k].pending for k in KINDS if k != "evidence"):
                 continue
             records, size = stream.window()
-            if stream.asked is None and stream.pending and records > 0 and size > 0:
+            if records > 0 and size > 0:
                 stream.asked = stream.next
                 effects.append(Send(stream.kind, stream.next, min(records, BATCH_RECORDS), size))
         return effects

@@ -36,6 +36,7 @@ class Presence:
         self._linked = linked
         self.online = False
         self._said: State | None = None
+        self._stamp: object = None
         self._since_ns = 0
         self._retry_ns: int | None = None
         self._yields = 0
@@ -87,10 +88,13 @@ class Presence:
     def deadline_ns(self) -> int | None:
         return None if self.online else self._retry_ns
 
-    def say(self, now_ns: int, present: Callable[[State], State]) -> list[AgentEffect]:
-        """Publish our state if it differs from what was said on this connection. ``present`` fills in what is now."""
-        if not self.online:
+    def say(self, now_ns: int, present: Callable[[State], State], stamp: object = None) -> list[AgentEffect]:
+        """Publish our state if it differs from what was said on this connection. ``present`` fills in what is now; it is
+        not asked while ``stamp`` (of whatever it is made of) is the one of the last time.
+        """
+        if not self.online or (self._said is not None and stamp is not None and stamp == self._stamp):
             return []
+        self._stamp = stamp
         state = present(replace(self._base, conn_no=self._conn_no))
         if self._said is not None and replace(self._said, utc_ms=0) == state:
             return []
