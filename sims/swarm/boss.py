@@ -63,6 +63,7 @@ class Boss:
         self._load = _load()
         self._connect_s = 0.0
         self._online = 0
+        self._connects = 0
         self._told: list[Told] = []
         self._interrupted = False
         self._memory: dict[str, float] = {}
@@ -163,9 +164,13 @@ class Boss:
         lag = step.lag_ms.p95
         good = lag is not None and lag <= limit and (step.behind_ms.p95 or 0) <= limit
         good = good and results >= LATE_SHARE * agents * rate * seconds
+        connects = sum(one.counters.get("connects", 0) for one in told)
+        again, self._connects = connects - max(self._connects, self._online), connects
         if good:
             return step
-        return structs.replace(step, ok=False, why=why_slow(step, os.cpu_count() or 1, limit_ms=limit))
+        return structs.replace(
+            step, ok=False, why=why_slow(step, os.cpu_count() or 1, limit_ms=limit, connects_again=again)
+        )
 
     def _settle(self, workers: Workers) -> list[Told]:
         """Wait until everything is acknowledged, or nothing moves any more."""

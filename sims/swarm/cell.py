@@ -16,7 +16,7 @@ from edge.core.dialogue import boot_from
 from edge.core.policy import ThresholdPolicy
 from edge.core.shipping import record_bytes
 from edge.domain import KINDS, Finding, FrameRef, Inference, Kind
-from edge.errors import JidokaError, RemoteError
+from edge.errors import RemoteError
 from edge.events import (
     AgentEffect,
     AgentEvent,
@@ -274,8 +274,3 @@ class Cell:
 
     def _utc_ms(self) -> int:
         return (self._now_ns + self._host.clock.utc_offset_ns) // 1_000_000
-
-
-def first_line(error: Exception) -> str:
-    """An error in one line."""
-    return str(error) if isinstance(error, JidokaError) else f"{type(error).__name__}: {error}"

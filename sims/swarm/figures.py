@@ -103,15 +103,16 @@ def spread(values: array[float]) -> Spread:
     return Spread(len(ordered), *(round(value, 1) for value in at))
 
 
-def why_slow(step: StepReport, processors: int, *, limit_ms: float) -> str:
-    """Where a load that missed the limit was stuck, as far as CPU time tells."""
+def why_slow(step: StepReport, processors: int, *, limit_ms: float, connects_again: int = 0) -> str:
+    """Where a load that missed the limit was stuck, as far as lost connections and CPU time tell."""
     used = step.cores
     late = step.behind_ms.p95 or 0.0
     total = sum(used.values())
     full = [
         f"{name} used {share:g} of a core" for name, share in sorted(used.items()) if share >= 0.85 and name != "others"
     ]
-    parts = [f"the swarm itself was {late:.0f} ms late with its parts" if late > limit_ms / 4 else ""]
+    parts = [f"{connects_again} connections were lost and made again" if connects_again > 0 else ""]
+    parts += [f"the swarm itself was {late:.0f} ms late with its parts" if late > limit_ms / 4 else ""]
     parts += full
     if total >= 0.9 * processors:
         others = used.get("others", 0.0)

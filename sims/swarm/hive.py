@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import gc
 import heapq
 import random
 import selectors
@@ -24,7 +25,7 @@ import paho.mqtt.client as paho
 from edge.events import AgentEvent, ClockSet, Log
 from edge.shell.clock import utc_offset_ns
 from edge.shell.endpoint import tls_context
-from sims.swarm.cell import Cell, S, first_line
+from sims.swarm.cell import Cell, S
 from sims.swarm.link import Dialler, SwarmLink
 from sims.swarm.plan import Order, Part, Parted, Plan, Progress, Step, Tell, Told, Word
 
@@ -244,6 +245,9 @@ class Hive:
                 self._leave()
 
     def _begin(self, step: Step) -> None:
+        # The cells live as long as the process: walking through all of them again and again cost half a second at a time.
+        gc.collect()
+        gc.freeze()
         self._step = step
         self._behind_ms = array("f")
         self._results_before = sum(cell.results for cell in self.cells)
@@ -280,20 +284,3 @@ class Hive:
     def _say(self, word: Word) -> None:
         with suppress(OSError):  # the boss is gone, of which we hear
             self._boss.send(word)
-
-
-def work(plan: Plan, numbers: range, boss: Connection) -> None:
-    """A worker process, from its start to its end."""
-    from sims.swarm.limits import enough_files
-
-    try:
-        enough_files(len(numbers), disk=plan.disk is not None)
-        hive = Hive(plan, numbers, boss)
-        try:
-            hive.run()
-        finally:
-            hive.close()
-    except Exception as error:
-        with suppress(OSError):
-            boss.send(first_line(error))
-        raise SystemExit(1) from error

@@ -14,8 +14,8 @@ from multiprocessing.process import BaseProcess
 from typing import Self
 
 from edge.errors import DeviceError
-from sims.swarm.hive import work
 from sims.swarm.plan import Order, Part, Parted, Plan, Progress, Tell, Told, Word
+from sims.swarm.worker import work
 
 END_S = 20.0
 

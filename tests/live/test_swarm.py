@@ -62,6 +62,23 @@ def test_ctrl_c_ends_the_load_and_not_the_good_order(tmp_path: Path):
     ]
 
 
+def test_a_broker_that_is_killed_in_the_middle_costs_time_and_no_record():
+    with Broker("auto") as broker:
+        options = ["--agents", "10", "--rate", "5", "--seconds", "6", "--asks", "0", "--limit", "30"]
+        command = [*COMMAND[:-1], *options, "--broker", f"127.0.0.1:{broker.port}"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None and process.stdout is not None
+            for line in process.stderr:
+                if line.startswith("10 agents"):
+                    broker.kill()
+                    broker.restart()
+                    break
+            rest, told = process.stderr.read(), process.stdout.read()
+            assert process.wait(60) == 0, rest
+    assert "0 lost, 0 doubled, 0 not acknowledged; 10 said goodbye" in told, told
+    assert "LINK_LOST" in rest
+
+
 def test_where_nothing_listens_one_line_says_so():
     options = ["--agents", "2", "--broker", "127.0.0.1:1", "--coordinator", "none"]
     done = subprocess.run([*COMMAND, *options], capture_output=True, text=True, timeout=110, check=False)

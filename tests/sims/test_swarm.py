@@ -90,6 +90,7 @@ def test_what_was_full_is_named():
     assert "coordinator used 0.97 of a core" in said and "2.0 of 2 cores were busy, 0.4 of them with others" in said
     late = replace(STEP, behind_ms=Spread(9, 1.0, 900.0, 1000.0), cores={"swarm": 1.0, "others": 0.1})
     assert why_slow(late, 4, limit_ms=2000).startswith("the swarm itself was 900 ms late")
+    assert why_slow(STEP, 2, limit_ms=2000, connects_again=7) == "7 connections were lost and made again"
     assert why_slow(STEP, 2, limit_ms=2000) == "no CPU was full: disk or network"
 
 
