@@ -54,7 +54,7 @@ def infer(
     from edge.cli.infer_series import infer_series, is_series
 
     if is_series(model, inputs):
-        infer_series(model, inputs, json=json, min_score=min_score)
+        infer_series(model, inputs, json=json, min_score=min_score, variant=variant)
         return
     if mm_per_px is not None and not mm_per_px > 0:
         raise typer.BadParameter("must be above 0", param_hint="--mm-per-px")

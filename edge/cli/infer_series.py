@@ -31,17 +31,23 @@ def is_series(model: Path, inputs: Sequence[Path]) -> bool:
     return model.suffix.lower() == ".onnx" and all(one.suffix.lower() in TABLE_SUFFIXES for one in inputs)
 
 
-def infer_series(model: Path, inputs: Sequence[Path], *, json: bool, min_score: float | None) -> None:
+def infer_series(
+    model: Path, inputs: Sequence[Path], *, json: bool, min_score: float | None, variant: str = "original"
+) -> None:
     """Windows over every file; what cannot be used keeps its place, and the status is 3 at the end."""
     from edge.models.series.loading import load_series
+    from edge.models.tuning.plan import Wish
 
     try:
-        predictor = load_series(model, min_score=min_score)
+        wish = Wish(variant) if variant != "original" else None
+        predictor = load_series(model, min_score=min_score, wish=wish)
     except ModelError as error:
         what = error.what if str(model) in error.what else f"{model}: {error.what}"
         raise ModelError(error.code, what, error.why, error.hint) from error
     for sentence in predictor.assumed:
         note(f"assumed: {sentence}")
+    for sentence in predictor.plan.notes:
+        note(sentence)
     work = _Work(predictor)
     with progress("infer") as bar:
         task = bar.add_task(predictor.ref.name, total=None)

@@ -13,11 +13,9 @@ from edge.config.agent import GuardConfig, ModelConfig
 from edge.errors import ModelError
 from edge.models import bundle, contract, guard
 from edge.models.graph.limits import GraphPolicy
-from edge.models.tuning.plan import Plan, Wish, plan_of
+from edge.models.tuning.plan import Plan, Wish, carried_out
 from edge.models.tuning.runners import AnyRunner, runner_of
-from edge.models.tuning.way import Way
 from edge.models.variants.reading import with_variant
-from edge.models.variants.table import AUTO
 from edge.vision.conventions import outputs_named
 
 MB = 1024 * 1024
@@ -50,15 +48,7 @@ def admit(
     ``wish``: which variant, and what of a profile of this machine; left out, it is the original run the usual way.
     Raises ModelError; see :mod:`edge.models.guard`, ``inspect`` and ``variants.reading``.
     """
-    plan = Plan() if wish is None else plan_of(what, wish, cache)
-    try:
-        return _planned(what, plan, cache, limits)
-    except ModelError as error:
-        # What was chosen by itself and does not work here any more costs a sentence, not the start.
-        if wish is None or wish.variant != AUTO or (not plan.variant and plan.way.runtime == Way().runtime):
-            raise
-        plan = Plan("", Way(workers=wish.workers or 1), (*plan.notes, f"the profile is not used: {error}"))
-        return _planned(what, plan, cache, limits)
+    return carried_out(what, wish, lambda plan: _planned(what, plan, cache, limits), cache)
 
 
 def _planned(

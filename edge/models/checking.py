@@ -17,7 +17,7 @@ from edge.models.cascade import named, place_of_stage
 from edge.models.guard import GuardLimits, Signature
 from edge.models.inspect.licence import licence_of, warnings_of
 from edge.models.loading import load, predictor_of
-from edge.models.series.loading import load_series
+from edge.models.series.loading import predictor_of as series_predictor_of
 from edge.models.series.manifest import read as read_series
 from edge.models.series.manifest import takes_series
 from edge.models.stages import Stage, is_codes
@@ -184,8 +184,12 @@ def _series(path: Path, report: Report, limits: GuardLimits | None, cache: Path 
     report.steps.remove(step)
     _steps_of(report, signature)
     with report.step("contract") as step:
-        load_series(path, limits=limits, cache=cache)
+        series_predictor_of(found, limits=limits, cache=cache)
         step.found = f"[input] and [output] fit {_described(signature)}"
+    for row in found.manifest.variant:
+        with report.step(f"variant {row.name}") as step:
+            series_predictor_of(found, limits=limits, cache=cache, wish=Wish(row.name))
+            step.found = f"{row.how}; agreement {row.agreement.value:g} on windows: {row.agreement.pictures}"
     report.task = found.manifest.model.task
     _licence(report, found.manifest.model.licence or licence_of(signature.metadata))
     return report

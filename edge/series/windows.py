@@ -54,6 +54,22 @@ def windows(samples: Samples, spec: SeriesInput) -> Iterator[Window]:
             )
 
 
+def noise(spec: SeriesInput, seed: int = 0) -> NDArray[np.float64]:
+    """A window ``(window_n, C)`` in sensor units that no machine made: normal about each channel's mean with its spread,
+    even between ``low`` and ``high`` where it has these, any of its categories. The same for the same seed.
+    """
+    rng = np.random.default_rng(seed)
+    columns = []
+    for channel in spec.channels:
+        if channel.categories:
+            columns.append(rng.integers(0, len(channel.categories), spec.window_n).astype(np.float64))
+        elif channel.low is not None and channel.high is not None:
+            columns.append(rng.uniform(min(channel.low, channel.high), max(channel.low, channel.high), spec.window_n))
+        else:
+            columns.append(rng.normal(channel.mean, abs(channel.std), spec.window_n))
+    return np.stack(columns, axis=1)
+
+
 def fill(values: NDArray[np.float64], spec: SeriesInput) -> NDArray[np.float64]:
     """Gaps of at most ``max_gap_n`` samples are closed as ``spec.gaps`` says; longer ones, and those at either end
     that have no neighbour to go by, stay NaN. ``(T, C)`` in and out; the input is not changed.

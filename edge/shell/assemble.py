@@ -105,7 +105,7 @@ def _predictor(loaded: Loaded, model: ModelConfig) -> AnyPredictor:
     if isinstance(found, SeriesBundle):
         from edge.models.series.loading import predictor_of as series_predictor_of  # most agents have cameras only
 
-        return series_predictor_of(found, model.min_score, limits=limits)
+        return series_predictor_of(found, model.min_score, limits=limits, wish=wish_of(model))
     return predictor_of(admit(found, limits=limits, wish=wish_of(model)), model.min_score, limits=limits)
 
 
@@ -113,12 +113,12 @@ def _workers(model: ModelConfig, predictor: AnyPredictor) -> int:
     """As the settings say, else as planned."""
     if model.workers != "auto":
         return model.workers
-    return predictor.plan.way.workers if isinstance(predictor, Predictor) else 1
+    return predictor.plan.way.workers
 
 
 def run_as(predictor: AnyPredictor) -> str:
     """`` (int8, openvino, 2 workers)`` where that is not the usual way, else ''."""
-    if not isinstance(predictor, Predictor) or predictor.plan == Plan(notes=predictor.plan.notes):
+    if predictor.plan == Plan(notes=predictor.plan.notes):
         return ""
     plan = predictor.plan
     return f" ({', '.join(filter(None, (plan.variant, plan.way.runtime, plan.way.name)))})"
@@ -126,7 +126,7 @@ def run_as(predictor: AnyPredictor) -> str:
 
 def notes_of(models: Models) -> list[str]:
     """Sentences about models that are not run as was planned for them."""
-    found = {name: one.plan.notes for name, one in models.predictors.items() if isinstance(one, Predictor)}
+    found = {name: one.plan.notes for name, one in models.predictors.items()}
     return [f"model {name}: {note}" for name, notes in found.items() for note in notes]
 
 

@@ -74,10 +74,11 @@ class EarlyModel:
             self._loaded.set()
 
     def _series(self, found: SeriesBundle) -> SeriesPredictor:
-        from edge.models.admit import limits_of
+        from edge.models.admit import limits_of, wish_of
         from edge.models.series.loading import predictor_of
 
-        return predictor_of(found, self.model.min_score, limits=limits_of(self.model, self._guard))
+        limits, wish = limits_of(self.model, self._guard), wish_of(self.model)
+        return predictor_of(found, self.model.min_score, limits=limits, wish=wish)
 
     def _builtin(self) -> Predictor:
         from edge.models.loading import load

@@ -7,17 +7,23 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 from msgspec.structs import replace
 
-from edge.models.bundle import read
+from edge.models.bundle import About, read
 from edge.models.inspect.source import read_file
 from edge.models.packing import Wishes, pack_any
+from edge.models.series import manifest
+from edge.models.series.manifest import SeriesManifest
 from edge.models.tuning import profile
 from edge.models.tuning.machine import this_machine
 from edge.models.tuning.profile import Figures, Profile
 from edge.models.tuning.way import Way
+from edge.series.conventions import SeriesScoreHead
+from edge.series.spec import Channel, SeriesInput
 from tests.commands import run
 from tests.models import graphs
+from tests.series import models
 
 
 def bundle(folder):
@@ -63,6 +69,55 @@ def test_ctrl_c_ends_it_and_the_process_it_measures_in(tmp_path):
         _, err = child.communicate(timeout=30)
     assert child.returncode == 130
     assert "Traceback" not in err
+
+
+SENSOR = """
+[agent]
+id = "press"
+[model]
+path = "b"
+[sensors.oven]
+driver = "csv"
+rate_hz = 10.0
+options = { source = "rows.csv" }
+"""
+
+
+def test_a_series_model_is_made_small_measured_and_run_so(tmp_path):
+    cache = tmp_path / "cache"
+    channels = tuple(Channel(name=f"c{i}") for i in range(12))
+    said = SeriesManifest(
+        model=About(name="m", version="1.0.0", task="series"),
+        input=SeriesInput(channels=channels),
+        output=SeriesScoreHead(threshold=0.2),
+    )
+    model = models.perceptron(tmp_path / "m.onnx", outputs=1).read_bytes()
+    made = manifest.write(tmp_path / "b", said, model)
+    rows = np.random.default_rng(0).normal(size=(40, 12))
+    np.savetxt(tmp_path / "rows.csv", rows, "%.4f", ",", header=",".join(c.name for c in channels), comments="")
+    found = run(cache, "model", "quantize", made.folder, "--calibration", tmp_path / "rows.csv")
+    assert found.status == 0, found.err
+    assert "on 40 windows, 10 kept back" in found.out
+    words = ("model", "bench", made.folder, tmp_path / "rows.csv", "--rounds", 1, "--seconds", 0.01)
+    found = run(cache, *words)
+    assert found.status == 0, found.err
+    table = [line.split("\t") for line in found.out.splitlines()]
+    assert table[0][3] == "windows/s"
+    assert ["onnxruntime int8", "1 worker"] in [row[1:3] for row in table]
+    (kept,) = (cache / "profiles").iterdir()
+    assert kept.stem == made.sha256
+    one = profile.recall(made.sha256, cache / "guard")
+    (row,) = manifest.read(made.folder).manifest.variant
+    profile.keep(replace(one, variant="int8", variant_sha256=row.sha256, way=Way(workers=2)), cache / "guard")
+    (tmp_path / "agent.toml").write_text(SENSOR)
+    checked = run(cache, "run", tmp_path / "agent.toml", "--check")
+    assert "(int8, onnxruntime, 2 workers)" in checked.out, checked.err
+    plain, small = (
+        run(cache, "infer", made.folder, tmp_path / "rows.csv", "--json", "--variant", name).document
+        for name in ("original", "auto")
+    )
+    assert len(plain) == len(small) == 40
+    assert plain[0]["values"] != small[0]["values"]
 
 
 def test_the_agent_runs_as_the_profile_says_until_the_machine_is_another(tmp_path):

@@ -15,9 +15,12 @@ from edge.models.benching.child import Answer
 from edge.models.benching.configs import configs_of, full_name, ways
 from edge.models.benching.deciding import MOST_NOISE, Row, decide, noise_of, raw_error, rows_of
 from edge.models.benching.measuring import Config, Form, Measured, measure
+from edge.models.benching.outputs import as_array
+from edge.models.benching.series import series_subject
 from edge.models.tuning.openvino import installed
 from edge.models.tuning.way import CPU, Way
 from tests.models import graphs
+from tests.series import models
 
 
 def form(path, name=""):
@@ -28,7 +31,18 @@ def form(path, name=""):
 
 def row(ratio=1.0, p99_ms=10.0, cpu_ms=10.0, **more):
     return Row(
-        **({"way": Way(), "ratio": ratio, "fps": 100 * ratio, "p99_ms": p99_ms, "cpu_ms": cpu_ms, "runs": 9} | more)
+        **(
+            {
+                "way": Way(),
+                "ratio": ratio,
+                "fps": 100 * ratio,
+                "p50_ms": 9.0,
+                "p99_ms": p99_ms,
+                "cpu_ms": cpu_ms,
+                "runs": 9,
+            }
+            | more
+        )
     )
 
 
@@ -54,6 +68,34 @@ def test_each_way_is_measured_and_compared_with_the_usual_one(tmp_path):
     assert "fell back to CPUExecutionProvider" in missing.why
     assert found[3].code == "MODEL_UNREADABLE"
     assert not dead.safe
+
+
+@pytest.mark.parametrize("make", [models.frame, models.classifier])
+def test_a_model_of_texts_and_one_of_maps_are_measured_and_compared(tmp_path, cache, make):
+    found = series_subject(make(tmp_path / "m.onnx"), None, cache)
+    (one,) = found.forms
+    rows = rows_of(measure([Config(one, Way()), Config(one, Way(optimisation="none"))], rounds=1, seconds=0.02))
+    assert found.unit == "window"
+    assert [row.raw_error for row in rows] == [0, 0]
+    assert min(row.fps for row in rows) > 0
+
+
+def test_outputs_of_all_kinds_are_compared():
+    maps = [{"b": 2.0, "a": 1.0}, {"a": 4.0, "b": 0.0}]
+    assert as_array(maps).tolist() == [[1.0, 2.0], [4.0, 0.0]]
+    texts = np.array(["good", "bad"], object)
+    assert raw_error([maps, texts], [maps, texts]) == 0
+    assert raw_error([maps], [[{"a": 1.0, "b": 2.0}, {"a": 4.0, "b": 1.0}]]) == 0.25
+    assert raw_error([texts], [np.array(["good", "ok"], object)]) == 0.5
+    assert raw_error([maps], [texts]) is None
+
+
+def test_a_trifle_is_run_the_usual_way_however_fast_it_seems_elsewhere():
+    rows = [row(1.0, 0.02, p50_ms=0.01), row(2.0, 0.01, p50_ms=0.005, way=Way(workers=2))]
+    assert decide(rows, 0.01, besides_ms=0.03).chosen == 0
+    assert decide(rows, 0.01, besides_ms=0.005).chosen == 1
+    slow = [row(1.0, 12.0, p50_ms=10), row(2.0, 12.0, p50_ms=10, way=Way(workers=2))]
+    assert decide(slow, 0.01, besides_ms=30.0).chosen == 1
 
 
 @pytest.mark.skipif(not installed(), reason="needs the extra openvino")
@@ -150,7 +192,7 @@ def test_raw_errors_are_shares_and_what_cannot_be_compared_is_none():
     assert math.isclose(raw_error([a], [a + 1]), 0.1)
     assert raw_error([a], []) is None
     assert raw_error([a], [a[:1]]) is None
-    assert raw_error([np.array(["x"])], [np.array(["x"])]) is None
+    assert raw_error([np.array(["x"])], [a[:1]]) is None
 
 
 def test_noise_is_half_the_range():

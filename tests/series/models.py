@@ -93,3 +93,55 @@ def running_mean(path: Path) -> Path:
 
 def weights_of(path: Path) -> dict[str, np.ndarray]:
     return {one.name: numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer}
+
+
+def perceptron(path: Path, columns: int = 12, hidden: int = 64, outputs: int = 2) -> Path:
+    """Two ``Gemm`` layers with a ``Relu`` between them, as PyTorch exports ``nn.Linear``: numbers of a row ``(1, n)``."""
+    rng = np.random.default_rng(3)
+    weights = {
+        "w1": (rng.normal(size=(hidden, columns)) / np.sqrt(columns)).astype(np.float32),
+        "b1": rng.normal(size=hidden).astype(np.float32) / 4,
+        "w2": (rng.normal(size=(outputs, hidden)) / np.sqrt(hidden)).astype(np.float32),
+        "b2": np.zeros(outputs, np.float32),
+    }
+    nodes = [
+        helper.make_node("Gemm", ["x", "w1", "b1"], ["h"], transB=1),
+        helper.make_node("Relu", ["h"], ["r"]),
+        helper.make_node("Gemm", ["r", "w2", "b2"], ["y"], transB=1),
+    ]
+    return save(path, nodes, [tensor("x", (None, columns))], [tensor("y", (None, outputs))], weights)
+
+
+def recurrent(path: Path, kind: str = "LSTM", channels: int = 2, hidden: int = 16, classes: int = 2) -> Path:
+    """One recurrent layer over ``(1, T, c)``, T free, and logits ``(1, C)`` of its last state."""
+    rng, gates = np.random.default_rng(5), {"LSTM": 4, "GRU": 3, "RNN": 1}[kind]
+    weights = {
+        "w": rng.normal(size=(1, gates * hidden, channels)).astype(np.float32),
+        "r": (rng.normal(size=(1, gates * hidden, hidden)) / np.sqrt(hidden)).astype(np.float32),
+        "out": rng.normal(size=(hidden, classes)).astype(np.float32),
+        "first": np.array([0], np.int64),
+    }
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["xt"], perm=[1, 0, 2]),
+        helper.make_node(kind, ["xt", "w", "r"], ["", "state"], hidden_size=hidden),
+        helper.make_node("Squeeze", ["state", "first"], ["last"]),
+        helper.make_node("MatMul", ["last", "out"], ["logits"]),
+    ]
+    return save(path, nodes, [tensor("x", (1, "T", channels))], [tensor("logits", (1, classes))], weights)
+
+
+def stump(path: Path) -> Path:
+    """A tree of one question, as skl2onnx writes forests: column 0 above 0.5 is ``good``."""
+    nodes = [
+        helper.make_node(
+            "TreeEnsembleClassifier", ["X"], ["label", "p"], domain="ai.onnx.ml", post_transform="NONE",
+            classlabels_strings=["bad", "good"], nodes_treeids=[0, 0, 0], nodes_nodeids=[0, 1, 2],
+            nodes_featureids=[0, 0, 0], nodes_modes=["BRANCH_LEQ", "LEAF", "LEAF"], nodes_values=[0.5, 0.0, 0.0],
+            nodes_truenodeids=[1, 0, 0], nodes_falsenodeids=[2, 0, 0], nodes_missing_value_tracks_true=[0, 0, 0],
+            class_treeids=[0, 0], class_nodeids=[1, 2], class_ids=[0, 1], class_weights=[1.0, 1.0],
+        )
+    ]  # fmt: skip
+    outputs = [tensor("label", (None,), TensorProto.STRING), tensor("p", (None, 2))]
+    graph = helper.make_graph(nodes, "g", [tensor("X", (None, 2))], outputs)
+    path.write_bytes(helper.make_model(graph, opset_imports=ML, ir_version=9).SerializeToString())
+    return path

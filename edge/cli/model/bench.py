@@ -22,8 +22,12 @@ MAX_PICTURES = 8
 
 def bench(
     bundle: Annotated[Path, typer.Argument(help="A bundle folder or an .onnx file.", metavar="BUNDLE")],
-    pictures: Annotated[
-        Path | None, typer.Argument(help="What it shall see: a picture, or a folder of some.", metavar="IMAGE|FOLDER")
+    inputs: Annotated[
+        Path | None,
+        typer.Argument(
+            help="What it shall see: a picture or, of a series model, a table of samples; or a folder of some.",
+            metavar="IMAGE|TABLE|FOLDER",
+        ),
     ] = None,
     latency_ms: Annotated[
         float | None, typer.Option(help="99 of 100 frames must be through in so many ms, decoding excepted.", min=0.01)
@@ -48,11 +52,10 @@ def bench(
     from edge.models.benching.configs import configs_of
     from edge.models.benching.deciding import decide, noise_of, rows_of
     from edge.models.benching.measuring import measure
-    from edge.models.benching.subject import subject_of
     from edge.models.tuning.machine import this_machine
 
     machine = this_machine()
-    subject = subject_of(bundle, _images(pictures))
+    subject = _subject(bundle, inputs)
     for sentence in subject.notes:
         note(sentence)
     configs = configs_of(subject.forms, cores=machine.cores, providers=provider or (), openvino=bool(machine.openvino))
@@ -73,6 +76,14 @@ def bench(
         _say(bundle, subject, machine, decision, profile, rounds)
     if not decision.met:
         raise typer.Exit(int(Exit.MISSED))
+
+
+def _subject(bundle: Path, inputs: Path | None) -> Subject:
+    """Raises ModelError, InputError, ImageError."""
+    from edge.models.benching.series import is_series, series_subject
+    from edge.models.benching.subject import subject_of
+
+    return series_subject(bundle, inputs) if is_series(bundle) else subject_of(bundle, _images(inputs))
 
 
 def _images(place: Path | None) -> list[Image]:
@@ -148,13 +159,14 @@ def _plain(row: Row) -> dict[str, Any]:
 def _say(
     bundle: Path, subject: Subject, machine: Machine, decision: Decision, profile: Path | None, rounds: int
 ) -> None:
-    columns = ("", "runtime", "threads", "frames/s", "x", "+-", "p50 ms", "p99 ms", "CPU ms", "alone", "MB", "remark")
+    unit = subject.unit
+    columns = ("", "runtime", "threads", f"{unit}s/s", "x", "+-", "p50 ms", "p99 ms", "CPU ms", "alone", "MB", "remark")
     say_table(columns, [_cells(i, row, decision) for i, row in enumerate(decision.rows)])
     row = decision.rows[decision.chosen]
-    say(f"recommended: {row.name}: {row.fps:.1f} frames/s, {row.ratio:.2f} x the usual way ({decision.reason})")
+    say(f"recommended: {row.name}: {row.fps:.1f} {unit}s/s, {row.ratio:.2f} x the usual way ({decision.reason})")
     note(
-        f"the model alone; preparing a frame takes {subject.before_ms:.1f} ms more, reading the outputs "
-        f"{subject.after_ms:.1f} ms; alone: CPU of a frame when they come slowly"
+        f"the model alone; preparing a {unit} takes {subject.before_ms:.2g} ms more, reading the outputs "
+        f"{subject.after_ms:.2g} ms; alone: CPU of a {unit} when they come slowly"
     )
     if rounds > 1:
         note(f"noise: the usual way varied by +-{decision.noise:.0%} over the rounds; less than that says nothing")
@@ -173,6 +185,7 @@ def _cells(index: int, row: Row, decision: Decision) -> tuple[str, ...]:
     runtime = f"{row.way.runtime} {row.variant}".strip()
     if not row.runs:
         return (mark, runtime, row.way.name, "", "", "", "", "", "", "", "", row.why)
-    numbers = (f"{row.fps:.1f}", f"{row.ratio:.2f}", f"{row.spread:.2f}", f"{row.p50_ms:.2f}", f"{row.p99_ms:.2f}")
-    costs = (f"{row.cpu_ms:.1f}", f"{row.paced_cpu_ms:.1f}", f"{row.memory_mb:.0f}")
+    times = (f"{row.p50_ms:.3g}", f"{row.p99_ms:.3g}")
+    numbers = (f"{row.fps:.1f}", f"{row.ratio:.2f}", f"{row.spread:.2f}", *times)
+    costs = (f"{row.cpu_ms:.2f}", f"{row.paced_cpu_ms:.2f}", f"{row.memory_mb:.0f}")
     return (mark, runtime, row.way.name, *numbers, *costs, row.why)

@@ -98,7 +98,7 @@ def _loaded(model: Path, min_score: float | None, variant: str, files: list[Path
     try:
         wish = Wish(variant) if variant != "original" else None
         if is_series(model, files):
-            predictor = load_series(model, min_score=min_score)
+            predictor = load_series(model, min_score=min_score, wish=wish)
         else:
             predictor = load(model, min_score=min_score, wish=wish)
     except ModelError as error:

@@ -13,6 +13,7 @@ from edge.errors import InputError, ModelError
 
 if TYPE_CHECKING:
     from edge.models.bundle import Bundle
+    from edge.models.series.manifest import SeriesBundle
     from edge.models.tuning.machine import Machine
     from edge.models.variants.making import Material, Search, Tried
     from edge.models.variants.table import Variant
@@ -41,12 +42,19 @@ class Method(StrEnum):
 def quantize(
     bundle: Annotated[Path, typer.Argument(help="A bundle folder.", metavar="BUNDLE")],
     calibration: Annotated[
-        Path, typer.Option(help="Pictures as the machine takes them; some 20 to 200 do.", metavar="FOLDER")
+        Path,
+        typer.Option(
+            help="Pictures as the machine takes them, some 20 to 200; of a series model a table, or a folder of some.",
+            metavar="FOLDER|TABLE",
+        ),
     ],
     mode: Annotated[
-        Mode, typer.Option(help="conv: convolutions; full: all layers; dynamic: for networks without convolutions.")
+        Mode,
+        typer.Option(
+            help="conv: convolutions; full: all layers; dynamic: products of matrices and LSTM, no convolutions."
+        ),
     ] = Mode.AUTO,
-    method: Annotated[Method, typer.Option(help="How ranges are taken from the pictures.")] = Method.AUTO,
+    method: Annotated[Method, typer.Option(help="How ranges are taken from pictures or windows.")] = Method.AUTO,
     max_drop: Annotated[float, typer.Option(help="The agreement may be so much below 1.", min=0.0, max=1.0)] = 0.05,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write into a copy of the bundle.", metavar="DIR")
@@ -55,9 +63,9 @@ def quantize(
 ) -> None:
     """Make an int8 (or float16) variant of a model, check that it agrees with the original, and put it into the bundle.
 
-    Several ways are tried. Each is held against the original on the pictures, every fourth of which is kept back: the
-    share of detections that both find, of pictures with the same class, the overlap of regions, how anomaly scores go
-    together. The fastest that agrees is written as variants/int8.onnx with a [[variant]] table; where none does, nothing
+    Several ways are tried. Each is held against the original on the pictures or windows, every fourth of which is kept
+    back: the share of detections that both find, of pictures or windows with the same class, the overlap of regions, how
+    anomaly scores go together, how far values differ beside what they move by. The fastest that agrees is written as variants/int8.onnx with a [[variant]] table; where none does, nothing
     is written, and one line says why. What comes after the last layers (boxes, scores, suppression) is never made small.
     `jidoka model bench` then finds out whether it is worth while on a machine. Needs `pip install "jidoka-edge[quantize]"`.
     """
@@ -70,7 +78,7 @@ def quantize(
     if output is not None and (output / "model.toml").exists():
         raise InputError("PACK_EXISTS", f"{output} is a bundle already", "", "name another folder")
     machine = this_machine()
-    search = Search(found, _material(calibration), machine, round(1.0 - max_drop, 9))
+    search = Search(found, _material(found, bundle, calibration), machine, round(1.0 - max_drop, 9))
     _run(search, mode, method)
     best = search.best()
     if not json:
@@ -82,24 +90,44 @@ def quantize(
     if json:
         say_json({"bundle": str(folder), "variant": row, "tried": [_plain(one) for one in search.tried]})
     else:
-        _say(folder, row, machine)
+        _say(folder, row, machine, search.material.what)
 
 
-def _bundle(path: Path) -> Bundle:
-    """Raises ModelError MODEL_TASK_UNFIT, InputError BUNDLE_NEEDED."""
-    from edge.models.bundle import BareFile, read_any
-    from edge.models.series.manifest import takes_series
+def _bundle(path: Path) -> Bundle | SeriesBundle:
+    """Raises ModelError, InputError BUNDLE_NEEDED."""
+    from edge.models.bundle import BareFile
+    from edge.models.series.manifest import read_model
 
-    if path.is_dir() and takes_series(path):
-        raise ModelError("MODEL_TASK_UNFIT", f"{path} takes windows of samples", "variants are of models of pictures")
-    found = read_any(path)
+    found = read_model(path)
     if isinstance(found, BareFile):
         hint = f"jidoka model pack {path} -o DIR"
         raise InputError("BUNDLE_NEEDED", f"{path} is a bare file", "a variant lies in a bundle beside it", hint)
     return found
 
 
-def _material(folder: Path) -> Material:
+def _material(found: Bundle | SeriesBundle, place: Path, calibration: Path) -> Material:
+    """What the model takes, out of what the user names. Raises InputError."""
+    from edge.models.bundle import Bundle
+
+    return _pictures(calibration) if isinstance(found, Bundle) else _windows(found, place, calibration)
+
+
+def _windows(found: SeriesBundle, place: Path, calibration: Path) -> Material:
+    """Windows of recordings, spread over them. Raises InputError, ModelError for a bundle that cannot be run."""
+    from edge.models.series.loading import predictor_of
+    from edge.models.series.recordings import windows_in
+    from edge.models.variants.making import MAX_PICTURES, Material
+
+    try:
+        predictor = predictor_of(found)
+    except ModelError as error:
+        what = error.what if str(place) in error.what else f"{place}: {error.what}"
+        raise ModelError(error.code, what, error.why, error.hint) from error
+    windows = windows_in(predictor, calibration, MAX_PICTURES, note)
+    return Material(windows.__getitem__, len(windows), "windows")
+
+
+def _pictures(folder: Path) -> Material:
     """The folder's pictures, those that cannot be read left out and said. Raises InputError."""
     from edge.cli import media
     from edge.models.variants.making import MAX_PICTURES, Material
@@ -165,13 +193,13 @@ def _plain(one: Tried) -> dict[str, Any]:
     return {"how": one.recipe.how, "compared": compared, "speed": one.speed, "error": one.error}
 
 
-def _say(folder: Path, row: Variant, machine: Machine) -> None:
+def _say(folder: Path, row: Variant, machine: Machine, what: str) -> None:
     agreed = row.agreement
     say(f"{folder / row.file}: {row.how}; {row.speed:g} x as fast as the original here, one thread each")
-    say(f"agreement {agreed.value:.3f} ({agreed.figure}) on {agreed.pictures} pictures, {agreed.held_out} kept back")
+    say(f"agreement {agreed.value:.3f} ({agreed.figure}) on {agreed.pictures} {what}, {agreed.held_out} kept back")
     if machine.openvino and "openvino" not in row.engines:
         note("with OpenVINO it does not agree, and is not run by it")
     if (row.speed or 0) < 1.05:  # noqa: PLR2004 - less than what a measurement of a second can tell
         reason = "" if machine.multiplies_int8 else ": this CPU has no instructions for sums of int8 products"
         note(f"not worth while on this machine{reason}; it may be on another one")
-    note(f"next: jidoka model bench {folder} IMAGE, on the machine it is for")
+    note(f"next: jidoka model bench {folder} {'IMAGE' if what == 'pictures' else 'TABLE'}, on the machine it is for")

@@ -23,6 +23,7 @@ import numpy as np
 from msgspec import Struct
 
 from edge.errors import ModelError
+from edge.models.benching.outputs import as_array
 from edge.models.runner import OnnxRunner
 from edge.models.tuning.openvino import OpenVinoRunner
 from edge.models.tuning.runners import runner_of
@@ -39,7 +40,7 @@ Inputs = dict[str, Blob]
 
 
 class Feed(Struct, frozen=True):
-    """One input tensor; its bytes follow."""
+    """One input tensor; its bytes follow. ``dtype`` as numpy spells it (``<f4``; ``<U3`` for texts)."""
 
     name: str
     dtype: str
@@ -90,7 +91,7 @@ def main() -> int:
     sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
     if outputs and order.want_outputs:
         buffer = io.BytesIO()
-        np.savez(buffer, **{str(i): value for i, value in enumerate(outputs)})  # type: ignore[arg-type]
+        np.savez(buffer, allow_pickle=False, **{str(i): value for i, value in enumerate(outputs)})
         sys.stdout.buffer.write(buffer.getvalue())
     sys.stdout.buffer.flush()
     os._exit(0)  # threads of a runtime may take their time to end
@@ -101,7 +102,7 @@ def _measure(order: Order, model: bytes, external: dict[str, bytes], inputs: Inp
     started = time.perf_counter()
     runner = runner_of(model, external, order.way, order.output_names)
     load_ms = (time.perf_counter() - started) * 1e3
-    outputs = [np.array(one) for one in runner.run(inputs)]
+    outputs: list[Any] = [as_array(one) for one in runner.run(inputs)]
     times, wall_s, cpu_s = _closed_loop(runner, inputs, order.way.workers, order.seconds)
     memory_mb = _resident_mb() - empty_mb
     return Answer(
@@ -165,7 +166,8 @@ def _paced(runner: OnnxRunner | OpenVinoRunner, inputs: Inputs, median_ms: float
 
 
 def _array(data: bytes, feed: Feed) -> Any:
-    return np.frombuffer(data, feed.dtype).reshape(feed.shape)
+    array = np.frombuffer(data, feed.dtype).reshape(feed.shape)
+    return array.astype(object) if array.dtype.kind == "U" else array
 
 
 def _size(feed: Feed) -> int:

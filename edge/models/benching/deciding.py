@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
 from edge.models.benching.measuring import Measured
+from edge.models.benching.outputs import as_array
 from edge.models.tuning.way import Way
 
 BURNS = 1.5
@@ -20,6 +20,9 @@ EVEN = 0.03
 """Differences of throughput below this, or below the noise, are none."""
 MOST_NOISE = 0.10
 """However noisy the machine: a way that is a tenth slower is not taken for being lighter."""
+TRIFLE_MS = 0.1
+"""A model that takes no longer, and less than what is done around it, is run the usual way: measured alone it may gain by
+threads what it loses as soon as Python prepares and reads beside them."""
 RAW_ERROR = 0.01
 """Another engine's numbers may differ so much from the usual one's, as a share of the largest of an output."""
 
@@ -89,6 +92,9 @@ def decide(rows: Sequence[Row], noise: float, *, limit_ms: float | None = None, 
         chosen = min(safe, key=lambda i: rows[i].p99_ms)
         reason = f"nothing keeps to {limit_ms:g} ms; this comes nearest"
         return Decision(rows=tuple(rows), chosen=chosen, met=False, noise=noise, reason=reason)
+    if 0 in fit and rows[0].p50_ms <= min(TRIFLE_MS, besides_ms):
+        reason = "preparing and reading take longer than the model: no way of running it gains anything"
+        return Decision(rows=tuple(rows), chosen=0, met=True, noise=noise, reason=reason)
     even = min(max(EVEN, noise), MOST_NOISE)
     best = max(rows[i].ratio for i in fit)
     if 0 in fit and best <= rows[0].ratio * (1 + even):
@@ -134,14 +140,17 @@ def _row(one: Measured, usual: Measured) -> Row:
     )
 
 
-def raw_error(wanted: Sequence[NDArray[Any]], seen: Sequence[NDArray[Any]]) -> float | None:
-    """The largest difference of any output, as a share of the largest number of that output; None where outputs cannot
-    be compared (texts, lists of another length).
+def raw_error(wanted: Sequence[Any], seen: Sequence[Any]) -> float | None:
+    """The largest difference of any output, as a share of the largest number of that output, or the share of texts that
+    differ; None where outputs cannot be compared (lists of another length, other shapes).
     """
     if not wanted or len(wanted) != len(seen):
         return None
     worst = 0.0
-    for a, b in zip(wanted, seen, strict=True):
+    for a, b in zip(map(as_array, wanted), map(as_array, seen), strict=True):
+        if a.shape == b.shape and a.dtype.kind == b.dtype.kind == "U":
+            worst = max(worst, float((a != b).mean()) if a.size else 0.0)
+            continue
         if a.shape != b.shape or a.dtype.kind not in "fiub" or b.dtype.kind not in "fiub":
             return None
         if a.size:

@@ -97,12 +97,12 @@ def _once(measured: Measured, seconds: float, *, want_outputs: bool) -> None:
 def run_child(config: Config, seconds: float, *, want_outputs: bool) -> tuple[Answer, list[NDArray[Any]]]:
     """One measurement. What crashes or hangs is an answer with a code."""
     form = config.form
-    arrays = {name: np.ascontiguousarray(value) for name, value in form.feeds.items()}
+    arrays = {name: _plain(value) for name, value in form.feeds.items()}
     order = Order(
         way=config.way,
         model_bytes=len(form.onnx),
         external=tuple((name, len(data)) for name, data in form.external.items()),
-        feeds=tuple(Feed(name, value.dtype.name, value.shape) for name, value in arrays.items()),
+        feeds=tuple(Feed(name, value.dtype.str, value.shape) for name, value in arrays.items()),
         output_names=form.output_names,
         seconds=seconds,
         want_outputs=want_outputs,
@@ -138,6 +138,11 @@ def _child(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
+
+
+def _plain(value: NDArray[Any]) -> NDArray[Any]:
+    """Texts of any length become ones of the same, which are bytes."""
+    return np.ascontiguousarray(value.astype(np.str_) if value.dtype == object else value)
 
 
 def _bytes(value: NDArray[Any]) -> bytes:

@@ -6,16 +6,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from edge.errors import JidokaError, ModelError
+from edge.errors import JidokaError
 from edge.models.admit import admit
 from edge.models.benching.measuring import Form
 from edge.models.bundle import BareFile, Bundle, read_any
 from edge.models.plain import examined, plain
 from edge.models.predictor import Predictor
-from edge.models.series.manifest import takes_series
+from edge.models.series.manifest import SeriesBundle
+from edge.models.series.predictor import SeriesPredictor
 from edge.models.timing import since_ms
 from edge.models.variants.reading import with_variant
 from edge.ports import Image
@@ -28,15 +31,16 @@ _TIMED = 15
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
     """``forms``: the original first. ``before_ms`` and ``after_ms``: preparing a frame and reading the outputs, once
-    on one thread. ``notes``: what a person should know of the measurement.
+    on one thread. ``notes``: what a person should know of the measurement. ``unit``: what goes in at a time, in a word.
     """
 
     name: str
-    found: Bundle | BareFile
+    found: Bundle | BareFile | SeriesBundle
     forms: tuple[Form, ...]
     before_ms: float
     after_ms: float
     notes: tuple[str, ...]
+    unit: str = "frame"
 
 
 def subject_of(path: Path, images: Sequence[Image], cache: Path | None = None) -> Subject:
@@ -44,9 +48,6 @@ def subject_of(path: Path, images: Sequence[Image], cache: Path | None = None) -
 
     Without ``images`` a golden picture is taken, else noise. Raises ModelError.
     """
-    if path.is_dir() and takes_series(path):
-        what = f"{path} takes windows of samples"
-        raise ModelError("MODEL_TASK_UNFIT", what, "only models of pictures are measured: those of series take no time")
     found = read_any(path)
     admitted = admit(found, cache=cache)
     notes = []
@@ -71,7 +72,7 @@ def subject_of(path: Path, images: Sequence[Image], cache: Path | None = None) -
             notes.append(f"variant {row.name!r} is left out: {error}")
             continue
         forms.append(Form(row.name, made.sha256, made.onnx, {}, feeds, names, row.engines))
-    before_ms, after_ms = _around(predictor, shown)
+    before_ms, after_ms = around(predictor, shown)
     name = original.manifest.model.name
     return Subject(name, found, tuple(forms), before_ms, after_ms, tuple(notes))
 
@@ -85,16 +86,17 @@ def _own_picture(found: Bundle) -> list[Image]:
     return []
 
 
-def _around(predictor: Predictor, images: Sequence[Image]) -> tuple[float, float]:
-    """Median ms before and after the model, over pictures."""
+def around(predictor: Predictor | SeriesPredictor, images: Sequence[NDArray[Any]]) -> tuple[float, float]:
+    """Median ms before and after the model, over pictures or windows."""
+    one: Any = predictor  # three steps, the same of both
     before, after = [], []
     for image in images:
         for _ in range(_TIMED):
             started_ns = time.perf_counter_ns()
-            prepared = predictor.preprocess(image)
+            prepared = one.preprocess(image)
             before.append(since_ms(started_ns))
-            outputs = predictor.run(prepared)
+            outputs = one.run(prepared)
             started_ns = time.perf_counter_ns()
-            predictor.postprocess(outputs, prepared)
+            one.postprocess(outputs, prepared)
             after.append(since_ms(started_ns))
     return float(np.median(before)), float(np.median(after))

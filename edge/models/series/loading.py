@@ -8,10 +8,12 @@ from edge.errors import ModelError
 from edge.models import guard
 from edge.models.bundle import BareFile, read_any
 from edge.models.graph.read import read as read_graph
-from edge.models.runner import OnnxRunner
 from edge.models.series import manifest, propose
 from edge.models.series.manifest import SeriesBundle
 from edge.models.series.predictor import SeriesPredictor
+from edge.models.tuning.plan import Plan, Wish, carried_out
+from edge.models.tuning.runners import runner_of
+from edge.models.variants.reading import with_variant
 from edge.series.windows import Feed, feeds_of
 
 
@@ -21,17 +23,24 @@ def load_series(
     min_score: float | None = None,
     cache: Path | None = None,
     limits: guard.GuardLimits | None = None,
+    wish: Wish | None = None,
 ) -> SeriesPredictor:
-    """Load a series model, guarded. Raises ModelError; see :mod:`edge.models.series.manifest`, ``guard``."""
-    path = Path(model)
+    """Load a series model, guarded. ``wish``: which of the bundle's variants, and how to run it; left out, the original
+    the usual way. Raises ModelError; see :mod:`edge.models.series.manifest`, ``guard`` and ``variants.reading``.
+    """
+    found = read_or_propose(Path(model), cache=cache, limits=limits)
+    return predictor_of(found, min_score, cache=cache, limits=limits, wish=wish)
+
+
+def read_or_propose(path: Path, *, cache: Path | None = None, limits: guard.GuardLimits | None = None) -> SeriesBundle:
+    """A bundle as it is, a bare file with what is proposed for it once the guard let it pass. Raises ModelError."""
     if path.is_dir():
-        return predictor_of(manifest.read(path), min_score, cache=cache, limits=limits)
+        return manifest.read(path)
     bare = read_any(path)
     assert isinstance(bare, BareFile)
     signature = guard.examine(bare.onnx, bare.sha256, external=bare.external, cache=cache, limits=limits)
     proposed, assumed = propose.propose(signature, read_graph(bare.onnx), bare.name)
-    found = SeriesBundle(proposed, bare.onnx, bare.sha256, None, bare.external, assumed)
-    return predictor_of(found, min_score, cache=cache, limits=limits)
+    return SeriesBundle(proposed, bare.onnx, bare.sha256, None, bare.external, assumed)
 
 
 def predictor_of(
@@ -40,10 +49,22 @@ def predictor_of(
     *,
     cache: Path | None = None,
     limits: guard.GuardLimits | None = None,
+    wish: Wish | None = None,
 ) -> SeriesPredictor:
     """The second half of :func:`load_series`, with what is read already. Raises ModelError."""
+    predictor = carried_out(found, wish, lambda plan: planned(found, plan, cache=cache, limits=limits), cache)
+    return predictor if min_score is None else predictor.with_min_score(min_score)
+
+
+def planned(
+    found: SeriesBundle, plan: Plan, *, cache: Path | None = None, limits: guard.GuardLimits | None = None
+) -> SeriesPredictor:
+    """The model run as a plan says; its answer to one window was held against its head. Raises ModelError."""
+    if plan.variant:
+        found = with_variant(found, plan.variant)
     signature = guard.examine(found.onnx, found.sha256, external=found.external, cache=cache, limits=limits)
-    runner = OnnxRunner(found.onnx, found.external)
+    names = [output.name for output in signature.outputs]
+    runner = runner_of(found.onnx, found.external, plan.way, names)
     predictor = SeriesPredictor(
         found.manifest,
         found.ref,
@@ -53,7 +74,8 @@ def predictor_of(
         assumed=found.assumed,
     )
     predictor.check()
-    return predictor if min_score is None else predictor.with_min_score(min_score)
+    predictor.plan = plan
+    return predictor
 
 
 def _feeds(found: SeriesBundle, signature: guard.Signature) -> tuple[Feed, ...]:

@@ -17,6 +17,8 @@
     head = "class"                    # class | value | score | reconstruction | raw
     activation = "softmax"
 
+    [[variant]]                       # faster forms of the model; written by `jidoka model quantize`
+
 ``[files]`` may be left out in a bundle that is written by hand; where it is there, every file must be the listed one.
 """
 
@@ -35,8 +37,9 @@ from edge.errors import ModelError
 from edge.models import bundle, external
 from edge.models.bundle import About, BareFile, Bundle, Sha256
 from edge.models.files import read_bounded
-from edge.models.parsing import Text, of_series
+from edge.models.parsing import Text, of_series, text_of
 from edge.models.toml import dump_toml, lean
+from edge.models.variants.table import Variant, check_names
 from edge.series.conventions import SeriesClassHead, SeriesHead, SeriesRawHead
 from edge.series.spec import SeriesInput
 from edge.vision.spec import Thresholds
@@ -50,6 +53,7 @@ class SeriesManifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     input: SeriesInput
     output: SeriesHead
     thresholds: Thresholds = Thresholds()
+    variant: Annotated[tuple[Variant, ...], Meta(max_length=16)] = ()
     metrics: dict[str, float] = {}
     files: Annotated[dict[str, Sha256], Meta(max_length=bundle.MAX_FILES)] = {}
 
@@ -59,6 +63,7 @@ class SeriesManifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise ValueError(f"this head gives task {wanted!r}, [model] says {self.model.task!r}")
         if isinstance(self.output, SeriesClassHead) and not self.model.labels:
             raise ValueError("[model] names no labels; head 'class' needs them")
+        check_names(self.variant)
         self.thresholds.check_labels(self.model.labels)
 
 
@@ -73,6 +78,8 @@ class SeriesBundle:
     external: dict[str, bytes] = field(default_factory=dict)
     """Data of other files by location, as :mod:`edge.models.external` reads them."""
     assumed: tuple[str, ...] = ()
+    variant: str = ""
+    """Which of the manifest's variants ``onnx`` is; '' is the model itself."""
 
     @property
     def ref(self) -> ModelRef:
@@ -107,6 +114,11 @@ def read(folder: Path, text: Text | None = None) -> SeriesBundle:
     beside = external.read_beside(onnx, folder / bundle.MODEL_FILE)
     bundle.listed_files(folder, manifest.files, onnx, beside)
     return SeriesBundle(manifest, onnx, external.identity(bundle.sha256_of(onnx), beside), folder, beside)
+
+
+def parse(data: bytes, name: str = bundle.MANIFEST_FILE) -> SeriesManifest:
+    """Decode and check a manifest. Raises ModelError MODEL_MANIFEST_INVALID naming the line and the key."""
+    return of_series(text_of(data, name), SeriesManifest)
 
 
 def write(

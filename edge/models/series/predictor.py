@@ -17,9 +17,16 @@ from edge.domain import ModelRef
 from edge.errors import ModelError
 from edge.models.series.manifest import SeriesManifest
 from edge.models.timing import since_ms
+from edge.models.tuning.plan import Plan
 from edge.ports import Runner
 from edge.series import heads
-from edge.series.conventions import SeriesRawHead, SeriesReconstructionHead, SeriesScoreHead, SeriesValueHead
+from edge.series.conventions import (
+    SeriesHead,
+    SeriesRawHead,
+    SeriesReconstructionHead,
+    SeriesScoreHead,
+    SeriesValueHead,
+)
 from edge.series.select import on_grid, select
 from edge.series.table import Table
 from edge.series.windows import Feed, Window, blobs, check_whole, fill, scaled, too_short, windows
@@ -51,6 +58,9 @@ class SeriesPredictor:
     and ``scores`` of classes, ``values``, ``anomaly``. ``predict(table)`` does so for every window of a file.
     """
 
+    plan: Plan = Plan()
+    """How it was planned to be run here; whoever starts threads takes their number from it."""
+
     def __init__(
         self,
         manifest: SeriesManifest,
@@ -69,6 +79,21 @@ class SeriesPredictor:
         self._output_names = tuple(output_names)
         self._limits = limits_of(manifest.model.labels, manifest.thresholds)
         self._channels = tuple(channel.name for channel in manifest.input.channels)
+
+    @property
+    def runner(self) -> Runner:
+        """The session by itself, for measuring."""
+        return self._runner
+
+    @property
+    def head(self) -> SeriesHead:
+        """How outputs are read."""
+        return self.manifest.output
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """In the model's order."""
+        return self._output_names
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -98,7 +123,7 @@ class SeriesPredictor:
     def with_min_score(self, min_score: float) -> SeriesPredictor:
         """The same model and session, with one threshold for all labels."""
         thresholds = msgspec.structs.replace(self.manifest.thresholds, score=min_score, labels={})
-        return SeriesPredictor(
+        other = SeriesPredictor(
             msgspec.structs.replace(self.manifest, thresholds=thresholds),
             self.ref,
             self._runner,
@@ -106,6 +131,12 @@ class SeriesPredictor:
             output_names=self._output_names,
             assumed=self.assumed,
         )
+        other.plan = self.plan
+        return other
+
+    def feeds(self, samples: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """The tensors that go in for one window. Raises InputError SERIES_GAP, SERIES_SHORT."""
+        return self.preprocess(samples).inputs
 
     def preprocess(self, image: NDArray[Any]) -> PreparedWindow:
         """Make a window ready: ``image`` float ``(T, C)``, NaN where a value is missing; short gaps are closed as the

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from edge.errors import ModelError
 from edge.models.bundle import BareFile, Bundle
+from edge.models.series.manifest import SeriesBundle
 from edge.models.tuning.machine import this_machine
 from edge.models.tuning.profile import Profile, recall
 from edge.models.tuning.way import Way
 from edge.models.variants.reading import row_of
 from edge.models.variants.table import AUTO, ORIGINAL
+
+Found = Bundle | BareFile | SeriesBundle
+Made = TypeVar("Made")
 
 _AGAIN = "measure again with `jidoka model bench`"
 
@@ -35,7 +41,7 @@ class Plan(Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-def plan_of(found: Bundle | BareFile, wish: Wish, cache: Path | None = None) -> Plan:
+def plan_of(found: Found, wish: Wish, cache: Path | None = None) -> Plan:
     """The profile's way where it holds here and fits the wish, else one thread of the original.
 
     Raises ModelError MODEL_VARIANT_UNKNOWN for a name the bundle does not have.
@@ -60,15 +66,28 @@ def plan_of(found: Bundle | BareFile, wish: Wish, cache: Path | None = None) -> 
     return Plan(profile.variant, way)
 
 
-def _row(found: Bundle | BareFile, name: str) -> str:
+def carried_out(found: Found, wish: Wish | None, make: Callable[[Plan], Made], cache: Path | None = None) -> Made:
+    """Whatever ``make`` makes of the plan; without a wish that of the original, the usual way. What was chosen by itself
+    and does not work here any more costs a sentence, not the start. Raises ModelError, as ``make`` and :func:`plan_of`.
+    """
+    plan = Plan() if wish is None else plan_of(found, wish, cache)
+    try:
+        return make(plan)
+    except ModelError as error:
+        if wish is None or wish.variant != AUTO or (not plan.variant and plan.way.runtime == Way().runtime):
+            raise
+        return make(Plan("", Way(workers=wish.workers or 1), (*plan.notes, f"the profile is not used: {error}")))
+
+
+def _row(found: Found, name: str) -> str:
     """The sha256 of a variant. Raises ModelError MODEL_VARIANT_UNKNOWN."""
-    if isinstance(found, BareFile):
+    if isinstance(found, BareFile) or found.folder is None:
         hint = "pack it as a bundle and use `jidoka model quantize`"
         raise ModelError("MODEL_VARIANT_UNKNOWN", f"a bare file has no variant {name!r}", "", hint)
     return row_of(found, name).sha256
 
 
-def _unfit(found: Bundle | BareFile, profile: Profile) -> str:
+def _unfit(found: Found, profile: Profile) -> str:
     """Only what the manifest says was held against the original is run."""
     if not profile.variant:
         return ""
@@ -83,5 +102,5 @@ def _unfit(found: Bundle | BareFile, profile: Profile) -> str:
     return ""
 
 
-def _name(found: Bundle | BareFile) -> str:
+def _name(found: Found) -> str:
     return found.name if isinstance(found, BareFile) else found.manifest.model.name

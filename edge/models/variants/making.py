@@ -1,4 +1,4 @@
-"""From a bundle and pictures to a variant that agrees with the original and is the fastest of those that do."""
+"""From a bundle and pictures (or windows) to a variant that agrees with the original and is the fastest of those that do."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from edge.errors import InputError, JidokaError, ModelError, StoreError
-from edge.models.bundle import MANIFEST_FILE, Bundle, Manifest, parse, sha256_of
+from edge.models.bundle import MANIFEST_FILE, Bundle, Manifest, sha256_of
+from edge.models.bundle import parse as parse_pictures
 from edge.models.runtime import ort
+from edge.models.series.manifest import SeriesBundle, SeriesManifest
+from edge.models.series.manifest import parse as parse_series
 from edge.models.toml import dump_toml, lean
 from edge.models.tuning.machine import Machine
 from edge.models.tuning.way import Engine
 from edge.models.variants import comparing, nodes
-from edge.models.variants.comparing import Compared, Pair
+from edge.models.variants.comparing import Compared, Given, Pair
 from edge.models.variants.recipes import Recipe, make, prepared, recipes_for
 from edge.models.variants.table import FOLDER, Agreed, Variant
 from edge.ports import Image
@@ -27,8 +30,15 @@ from edge.vision.region import cut
 from edge.vision.spec import Tiling
 from edge.vision.tiles import tiles_of
 
+CARRIERS = frozenset({"ZipMap", "ArrayFeatureExtractor", "LabelEncoder", "CastMap"})
+"""Operators of ONNX-ML that only hand on what others found."""
+CONVOLVING = frozenset({"Conv", "ConvTranspose"})
 SMALL_ALREADY = frozenset({"ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "DequantizeLinear"})
+FLOAT_ONLY = frozenset({"GRU", "RNN"})
+"""Recurrent layers that ONNX Runtime's tools and kernels have no int8 form of; ``LSTM`` has one, dynamic."""
 LEAST_PICTURES = 4
+LEAST_WINDOWS = 16
+"""Every fourth is kept back, and of three scores and fewer no correlation can be told."""
 MAX_PICTURES = 200
 """More make no better ranges, and each is looked at by every candidate."""
 
@@ -51,12 +61,13 @@ class Tried:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Material:
-    """Pictures by index, as they are needed: ``load`` reads one."""
+    """Pictures by index, as they are needed: ``load`` reads one. Of series models: the samples ``(T, C)`` of windows."""
 
-    load: Callable[[int], Image]
+    load: Callable[[int], Given]
     count: int
+    what: str = "pictures"
 
-    def images(self) -> Iterator[tuple[bool, Image]]:
+    def images(self) -> Iterator[tuple[bool, Given]]:
         """All, each with whether it is kept back."""
         for i, kept_back in enumerate(comparing.split(self.count)):
             yield kept_back, self.load(i)
@@ -66,7 +77,7 @@ class Material:
 class Search:
     """The work, recipe by recipe, so that whoever calls can show how far it is."""
 
-    found: Bundle
+    found: Bundle | SeriesBundle
     material: Material
     machine: Machine
     least: float
@@ -75,25 +86,44 @@ class Search:
     _model: Any = None
 
     def __post_init__(self) -> None:
-        tiling = self.found.manifest.tiling
+        tiling = None if isinstance(self.found, SeriesBundle) else self.found.manifest.tiling
         if tiling is not None:
             self.material = Material(_tile_by_tile(self.material.load, tiling), self.material.count)
 
     def recipes(self, mode: str, method: str) -> list[list[Recipe]]:
         """What is worth a try, in groups. Raises ModelError MODEL_NOT_QUANTIZABLE, InputError CALIBRATION_TOO_FEW."""
-        if self.material.count < LEAST_PICTURES:
-            what = f"{self.material.count} pictures are too few"
-            why = f"at least {LEAST_PICTURES} are needed: every fourth is kept back to check on"
-            raise InputError("CALIBRATION_TOO_FEW", what, why)
+        least = LEAST_WINDOWS if isinstance(self.found, SeriesBundle) else LEAST_PICTURES
+        if self.material.count < least:
+            what = f"{self.material.count} {self.material.what} are too few"
+            raise InputError("CALIBRATION_TOO_FEW", what, f"at least {least} are needed: every fourth is kept back")
         self._original = comparing.pair_of(self.found)
         self._model = prepared(self.found.onnx, dict(self.found.external))
         layers = set(nodes.learnt(self._model.graph))
         kinds = {node.op_type for node in self._model.graph.node if node.name in layers}
-        if not kinds and mode != "fp16":
-            small = any(node.op_type in SMALL_ALREADY for node in self._model.graph.node)
-            why = "it is int8 already" if small else "it has no convolution and no product with constant weights"
-            raise ModelError("MODEL_NOT_QUANTIZABLE", "the model has no layers to make smaller", why)
-        return recipes_for(mode, method, has_convolutions="Conv" in kinds)
+        if mode != "fp16" and not kinds - FLOAT_ONLY:
+            raise ModelError("MODEL_NOT_QUANTIZABLE", "the model has no layers to make smaller", self._why_none(kinds))
+        return recipes_for(
+            mode,
+            method,
+            has_convolutions=not kinds.isdisjoint(CONVOLVING),
+            is_series=isinstance(self.found, SeriesBundle),
+            is_recurrent="LSTM" in kinds,
+        )
+
+    def _why_none(self, kinds: set[str]) -> str:
+        """What a model consists of that has nothing for int8 to gain on, in words."""
+        if kinds:
+            return f"ONNX Runtime has no int8 form of {' and '.join(sorted(kinds))}"
+        graph = self._model.graph
+        if any(node.op_type in SMALL_ALREADY for node in graph.node):
+            return "it is int8 already"
+        classical = sorted({node.op_type for node in graph.node if node.domain == "ai.onnx.ml"} - CARRIERS)
+        trees = [name for name in classical if name.startswith("TreeEnsemble")]
+        if trees:
+            return f"{trees[0]} compares numbers with thresholds: there are no products that int8 makes faster"
+        if classical:
+            return f"{', '.join(classical)} of ONNX-ML compute in float32 only"
+        return "it has no convolution and no product with constant weights"
 
     def run(self, recipe: Recipe) -> Tried:
         """Make it and hold it against the original."""
@@ -136,15 +166,13 @@ class Search:
         known = [(lower, one, c) for one, c in compared if (lower := c.lower) is not None]
         if known:
             lower, one, c = max(known, key=lambda row: row[0])
-            why = (
-                f"the best ({one.recipe.how}): {lower:.3f} of 1 asked {self.least:g}: {c.figure}, {c.pictures} pictures"
-            )
-            hint = "more pictures, another --mode, or a larger --max-drop"
+            why = f"the best ({one.recipe.how}): {lower:.3f} of 1 asked {self.least:g}: {c.figure}, {c.pictures} {self.material.what}"
+            hint = f"more {self.material.what}, another --mode, or a larger --max-drop"
             return ModelError("MODEL_VARIANT_DISAGREES", "no variant agrees with the original", why, hint)
         if compared:
             what = "nothing can be said of how a variant agrees with the original"
-            why = "the model finds nothing in these pictures, or says the same of all"
-            return InputError("CALIBRATION_SAYS_NOTHING", what, why, "take pictures of what it is for")
+            why = f"the model finds nothing in these {self.material.what}, or says the same of all"
+            return InputError("CALIBRATION_SAYS_NOTHING", what, why, f"take {self.material.what} of what it is for")
         why = "; ".join(dict.fromkeys(one.error for one in self.tried))
         return ModelError("MODEL_NOT_QUANTIZABLE", "no variant of the model could be made", why)
 
@@ -167,7 +195,12 @@ def _tile_by_tile(load: Callable[[int], Image], tiling: Tiling) -> Callable[[int
 
 
 def row_for(
-    found: Bundle, one: Tried, least: float, machine: Machine, name: str, engines: tuple[Engine, ...] = ("onnxruntime",)
+    found: Bundle | SeriesBundle,
+    one: Tried,
+    least: float,
+    machine: Machine,
+    name: str,
+    engines: tuple[Engine, ...] = ("onnxruntime",),
 ) -> Variant:
     """The manifest's row of a variant that agrees."""
     compared = one.compared
@@ -197,7 +230,7 @@ def row_for(
     )
 
 
-def put(found: Bundle, row: Variant, data: bytes, output: Path | None = None) -> Path:
+def put(found: Bundle | SeriesBundle, row: Variant, data: bytes, output: Path | None = None) -> Path:
     """Write a variant into the bundle, or into a copy of it: first the file, then the manifest that names it. What a
     person wrote into model.toml is kept. Raises StoreError BUNDLE_UNWRITABLE.
     """
@@ -210,16 +243,18 @@ def put(found: Bundle, row: Variant, data: bytes, output: Path | None = None) ->
         _whole(folder / row.file, data)
         rows = (*(one for one in found.manifest.variant if one.name != row.name), row)
         text = (folder / MANIFEST_FILE).read_text(encoding="utf-8")
-        _whole(folder / MANIFEST_FILE, _text(text, replace(found.manifest, variant=rows)).encode())
+        wanted: Manifest | SeriesManifest = replace(found.manifest, variant=rows)
+        _whole(folder / MANIFEST_FILE, _text(text, wanted).encode())
     except OSError as error:
         raise StoreError("BUNDLE_UNWRITABLE", f"{folder} cannot be written to", str(error)) from error
     return folder
 
 
-def _text(text: str, wanted: Manifest) -> str:
+def _text(text: str, wanted: Manifest | SeriesManifest) -> str:
     """The manifest's text with other ``[[variant]]`` tables, which stand at its end."""
     kept = "\n".join(_without_variants(text.splitlines())).rstrip()
     made = f"{kept}\n\n{dump_toml({'variant': [lean(row) for row in wanted.variant]})}"
+    parse = parse_pictures if isinstance(wanted, Manifest) else parse_series
     try:
         if parse(made.encode()) == wanted:
             return made

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-LEARNT = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm"})
+LEARNT = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm", "LSTM", "GRU", "RNN"})
 FEW_WEIGHTS = 64
 """A layer of no more numbers is arithmetic that an exporter wrote as a layer; there is nothing to gain on it either."""
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 from edge.errors import ModelError
 from edge.models.bundle import MANIFEST_FILE, MAX_MODEL_BYTES, Bundle, sha256_of
 from edge.models.files import read_bounded
+from edge.models.series.manifest import SeriesBundle
 from edge.models.variants.table import ORIGINAL, Variant
+
+AnyBundle = TypeVar("AnyBundle", Bundle, SeriesBundle)
 
 _AGAIN = "make it again with `jidoka model quantize`"
 
 
-def with_variant(found: Bundle, name: str) -> Bundle:
+def with_variant(found: AnyBundle, name: str) -> AnyBundle:
     """The bundle as if the variant were its model: its bytes, its sha256; itself for ``original``.
 
     Raises ModelError MODEL_VARIANT_UNKNOWN, MODEL_VARIANT_STALE, MODEL_CHECKSUM, and those of reading a file.
@@ -23,7 +27,7 @@ def with_variant(found: Bundle, name: str) -> Bundle:
     return replace(found, onnx=_read(found, row), sha256=row.sha256, external={}, variant=name)
 
 
-def row_of(found: Bundle, name: str) -> Variant:
+def row_of(found: Bundle | SeriesBundle, name: str) -> Variant:
     """The variant's row in the manifest. Raises ModelError MODEL_VARIANT_UNKNOWN."""
     for row in found.manifest.variant:
         if row.name == name:
@@ -32,7 +36,7 @@ def row_of(found: Bundle, name: str) -> Variant:
     raise ModelError("MODEL_VARIANT_UNKNOWN", f"the bundle has no variant {name!r}", f"it has {names}", _AGAIN)
 
 
-def _read(found: Bundle, row: Variant) -> bytes:
+def _read(found: Bundle | SeriesBundle, row: Variant) -> bytes:
     assert found.folder is not None, "only a folder has variants"
     if row.of != found.sha256:
         why = "the bundle's model is another one now, and nothing says that they agree"

@@ -32,8 +32,10 @@ Feeds = Callable[[], Iterator[dict[str, NDArray[Any]]]]
 
 CONVOLUTIONS = ("Conv", "Relu", "Clip")
 """Activations that an integer range does by itself come along: without them the range of what they cut off is spent."""
+PRODUCTS = ("MatMul", "LSTM", "Attention")
+"""What becomes dynamic; ``Gemm`` is made a ``MatMul`` first. Not ``Conv``: as ``ConvInteger`` it is slower than in float32."""
 OPSET = 17
-_QUANTIZED = b"QuantizeLinear"
+_QUANTIZED, _DYNAMIC = b"QuantizeLinear", b"DynamicQuantizeLSTM"
 _LEAST_OPSET, _LEAST_IR = 13, 8
 EXTRA = 'pip install "jidoka-edge[quantize]"'
 _WORDS = {
@@ -73,9 +75,17 @@ class Recipe(Struct, frozen=True):
         return "fp16" if self.mode == "fp16" else "int8"
 
 
-def recipes_for(mode: str, method: str, has_convolutions: bool) -> list[list[Recipe]]:
-    """Groups of recipes: a later one is only tried where nothing of an earlier one agrees with the original."""
+def recipes_for(
+    mode: str, method: str, has_convolutions: bool, *, is_series: bool = False, is_recurrent: bool = False
+) -> list[list[Recipe]]:
+    """Groups of recipes: a later one is only tried where nothing of an earlier one agrees with the original.
+
+    Networks without convolutions are made dynamic: ranges found anew in each run cost little beside a product of
+    matrices, and cannot be wrong. Of series models all layers in int8 are tried as well where that does not agree.
+    """
     if mode == "auto" and not has_convolutions:
+        if is_series and not is_recurrent:
+            return [[Recipe("dynamic")], [Recipe("full")], [Recipe("full", keep="ends")]]
         mode = "dynamic"
     if mode in {"dynamic", "fp16"}:
         return [[Recipe(mode)]]  # type: ignore[arg-type]
@@ -84,8 +94,9 @@ def recipes_for(mode: str, method: str, has_convolutions: bool) -> list[list[Rec
         keeps: tuple[Keep, ...] = ("", "ends", "depthwise")
         return [[Recipe(m, method, keep) for m in modes] for keep in keeps]  # type: ignore[arg-type]
     others: tuple[Method, ...] = ("percentile", "entropy")
+    beside = [Recipe("dynamic")] if mode == "auto" and is_recurrent else []
     return [
-        [Recipe(m) for m in modes],
+        [*(Recipe(m) for m in modes), *beside],
         [Recipe(m, keep="ends") for m in modes],
         [Recipe(m, other, "ends") for m in modes for other in others],
         [Recipe(modes[0], keep="depthwise")],
@@ -144,7 +155,7 @@ def make(model: Any, recipe: Recipe, feeds: Feeds, machine: Machine) -> bytes:
             made = _make(model, recipe, feeds, machine, source)
     except Exception as error:  # as above
         raise _unfit(error) from error
-    if recipe.mode in {"conv", "full"} and _QUANTIZED not in made:
+    if recipe.mode != "fp16" and _QUANTIZED not in made and _DYNAMIC not in made:
         raise ModelError("MODEL_NOT_QUANTIZABLE", "nothing is left to be made smaller", "")
     return made
 
@@ -163,7 +174,9 @@ def _make(model: Any, recipe: Recipe, feeds: Feeds, machine: Machine, source: Pa
         data: bytes = halved.convert_float_to_float16(copy, keep_io_types=True).SerializeToString()
         return data
     if recipe.mode == "dynamic":
-        tools.quantize_dynamic(source, made, per_channel=True, weight_type=tools.QuantType.QInt8)
+        tools.quantize_dynamic(
+            source, made, op_types_to_quantize=[*PRODUCTS], per_channel=True, weight_type=tools.QuantType.QInt8
+        )
         return made.read_bytes()
     tools.quantize_static(
         str(source),
