@@ -1,6 +1,7 @@
 """How long the way of a frame takes in virtual time: stated, not measured while it runs, so that a run repeats.
 
-Defaults are what the live simulator measures with the demo model on a 2-core x86 machine. ``from_profile`` takes the
+Defaults are what the live simulator measures with the demo model on a 2-core x86 machine (medians; the tail is that of
+a machine with other work). ``from_profile`` takes the
 model's share from what ``jidoka model bench`` kept for this machine; the trace then depends on the machine, too.
 """
 
@@ -25,12 +26,12 @@ class DelaySpec(Struct, frozen=True, forbid_unknown_fields=True):
     ``infer_ms`` and ``tail_ms``.
     """
 
-    exposure_ms: Ms = 1.5
-    transfer_ms: Ms = 9.0
-    preprocess_ms: Ms = 1.5
-    infer_ms: Ms = 8.0
-    postprocess_ms: Ms = 0.5
-    tail_ms: Ms = 1.0
+    exposure_ms: Ms = 1.0
+    transfer_ms: Ms = 2.4
+    preprocess_ms: Ms = 0.2
+    infer_ms: Ms = 4.5
+    postprocess_ms: Ms = 0.3
+    tail_ms: Ms = 1.5
     infer_quantiles_ms: tuple[Ms, ...] = ()
     from_profile: bool = False
 
