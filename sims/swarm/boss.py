@@ -263,6 +263,8 @@ class Boss:
             missed.append(f"ledger lag p95 {lag:.0f} ms, {broke.per_s:g} results/s: {broke.why}")
         if asked.failed:
             missed.append(f"{asked.failed} asks or settings failed: {asked.error}")
+        if asked.applied < asked.settings:
+            missed.append(f"{asked.settings - asked.applied} settings not applied")
         return missed
 
 

@@ -9,8 +9,11 @@ from array import array
 
 from edge.cli.http_client import Client
 from edge.errors import JidokaError
+from sims.live_watch import pause
 from sims.swarm.figures import Asked, spread
 from sims.swarm.plan import SETTING, Plan
+
+APPLIED_S = 5.0
 
 
 class Desk:
@@ -70,11 +73,15 @@ class Desk:
         self._changed.add(agent)
 
     def _applied(self) -> int:
-        client = Client(self._url)
+        """How many run with what was wanted of them, once all do or ``APPLIED_S`` are over."""
+        client, waiting, end = Client(self._url), set(self._changed), time.monotonic() + APPLIED_S
         try:
-            return sum(client.get(f"/v1/fleet/{agent}")["settings"] == "applied" for agent in sorted(self._changed))
+            while waiting and time.monotonic() < end:
+                waiting = {agent for agent in waiting if client.get(f"/v1/fleet/{agent}")["settings"] != "applied"}
+                if waiting:
+                    pause(0.2)
         except JidokaError as error:
             self._error = self._error or str(error)
-            return 0
         finally:
             client.close()
+        return len(self._changed) - len(waiting)
