@@ -105,6 +105,12 @@ def test_recurrent_layers_become_dynamic_and_take_windows_of_any_length(tmp_path
         assert original(window).names[0] == small(window).names[0]
 
 
+def test_a_scaler_of_scikit_learn_before_the_network_does_no_harm(tmp_path):
+    head = SeriesValueHead(values=tuple(Value(name=f"v{i}") for i in range(4)))
+    _, one = quantized(write(tmp_path, models.pipeline(tmp_path / "m.onnx"), spec_of(4), head))
+    assert [node.op_type for node in onnx.load_from_string(one.data).graph.node].count("MatMulInteger") == 2
+
+
 @pytest.mark.parametrize(
     ("make", "wanted"),
     [

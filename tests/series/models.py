@@ -112,6 +112,26 @@ def perceptron(path: Path, columns: int = 12, hidden: int = 64, outputs: int = 2
     return save(path, nodes, [tensor("x", (None, columns))], [tensor("y", (None, outputs))], weights)
 
 
+def pipeline(path: Path, columns: int = 4, hidden: int = 32) -> Path:
+    """A scaler and a network as skl2onnx writes ``make_pipeline(StandardScaler(), MLPRegressor())``: what comes out of the
+    ONNX-ML operator has no type in the file.
+    """
+    rng = np.random.default_rng(4)
+    nodes = [
+        helper.make_node("Scaler", ["X"], ["s"], domain="ai.onnx.ml", offset=[1.0] * columns, scale=[0.5] * columns),
+        helper.make_node("MatMul", ["s", "coefficient"], ["m"]),
+        helper.make_node("Relu", ["m"], ["r"]),
+        helper.make_node("MatMul", ["r", "coefficient1"], ["variable"]),
+    ]
+    weights = {"coefficient": rng.normal(size=(columns, hidden)), "coefficient1": rng.normal(size=(hidden, 4))}
+    graph = helper.make_graph(
+        nodes, "g", [tensor("X", (None, columns))], [tensor("variable", (None, 4))],
+        [numpy_helper.from_array(value.astype(np.float32), name) for name, value in weights.items()],
+    )  # fmt: skip
+    path.write_bytes(helper.make_model(graph, opset_imports=ML, ir_version=9).SerializeToString())
+    return path
+
+
 def recurrent(path: Path, kind: str = "LSTM", channels: int = 2, hidden: int = 16, classes: int = 2) -> Path:
     """One recurrent layer over ``(1, T, c)``, T free, and logits ``(1, C)`` of its last state."""
     rng, gates = np.random.default_rng(5), {"LSTM": 4, "GRU": 3, "RNN": 1}[kind]

@@ -15,6 +15,9 @@ from edge.models.bundle import About
 from edge.models.series import manifest
 from edge.models.series.loading import load_series
 from edge.models.series.manifest import SeriesManifest
+from edge.models.series.recordings import windows_in
+from edge.models.tuning.machine import this_machine
+from edge.models.variants.making import Material, Search
 from edge.series.conventions import SeriesClassHead, SeriesReconstructionHead, SeriesValueHead, Value
 from edge.series.spec import Channel, SeriesInput
 from edge.series.table import parse_table
@@ -185,6 +188,27 @@ def test_faults_of_a_chemical_plant(shared_data, bundle, tmp_path):
         told(run, share)
     assert alarms["d01_te"] > 0.95 and alarms["d06_te"] > 0.95
     assert alarms["d00_te"] < 0.1
+
+
+def test_an_int8_form_raises_the_same_alarms(shared_data, bundle, tmp_path):
+    """Tennessee Eastman again: the projection in int8, held against the original on the runs it was not learnt from."""
+    folder = shared_data / "tennessee-eastman"
+    good = np.loadtxt(folder / "d00.dat").T
+    mean, std = good[:300].mean(axis=0), good[:300].std(axis=0)
+    channels = tuple(Channel(name=f"v{i}", column=str(i), mean=mean[i], std=std[i]) for i in range(52))
+    spec = SeriesInput(channels=channels, window_n=5, stride_n=5, layout="tc")
+    onnx = trained.autoencoder(tmp_path / "m.onnx", trained.subspace((good[:300] - mean) / std, 20), (1, None, 52))
+    original = bundle(onnx, spec, SeriesReconstructionHead(threshold=1.2))
+    windows = windows_in(original, folder, 80)
+    work = Search(
+        manifest.read(tmp_path / "b"), Material(windows.__getitem__, len(windows), "windows"), this_machine(), 0.95
+    )
+    ((recipe,), *_) = work.recipes("dynamic", "auto")
+    one = work.run(recipe)
+    assert one.compared is not None, one.error
+    told("agreement", one.compared.lower or 0.0)
+    assert one.agrees(0.95)
+    assert len(windows) > 40
 
 
 def test_a_machine_that_runs_hot(shared_data, bundle, tmp_path):

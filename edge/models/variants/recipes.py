@@ -36,6 +36,8 @@ PRODUCTS = ("MatMul", "LSTM", "Attention")
 """What becomes dynamic; ``Gemm`` is made a ``MatMul`` first. Not ``Conv``: as ``ConvInteger`` it is slower than in float32."""
 OPSET = 17
 _QUANTIZED, _DYNAMIC = b"QuantizeLinear", b"DynamicQuantizeLSTM"
+_FLOAT = 1
+"""``TensorProto.FLOAT``."""
 _LEAST_OPSET, _LEAST_IR = 13, 8
 EXTRA = 'pip install "jidoka-edge[quantize]"'
 _WORDS = {
@@ -175,7 +177,14 @@ def _make(model: Any, recipe: Recipe, feeds: Feeds, machine: Machine, source: Pa
         return data
     if recipe.mode == "dynamic":
         tools.quantize_dynamic(
-            source, made, op_types_to_quantize=[*PRODUCTS], per_channel=True, weight_type=tools.QuantType.QInt8
+            source,
+            made,
+            op_types_to_quantize=[*PRODUCTS],
+            per_channel=True,
+            weight_type=tools.QuantType.QInt8,
+            # Of what comes out of ONNX-ML's operators (scikit-learn's scalers) types are not inferred. Where this guess
+            # is wrong, the result does not load.
+            extra_options={"DefaultTensorType": _FLOAT},
         )
         return made.read_bytes()
     tools.quantize_static(
