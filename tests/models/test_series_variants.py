@@ -22,9 +22,7 @@ from edge.models.tuning.machine import this_machine
 from edge.models.tuning.plan import Wish
 from edge.models.tuning.profile import Figures, Profile
 from edge.models.tuning.way import Way
-from edge.models.variants.agreement import Seen
 from edge.models.variants.making import Material, Search, put, row_for
-from edge.models.variants.numbers import Classes, Values
 from edge.models.variants.recipes import recipes_for
 from edge.series.conventions import (
     SeriesClassHead,
@@ -36,7 +34,6 @@ from edge.series.conventions import (
 )
 from edge.series.spec import Channel, SeriesInput
 from edge.series.windows import check_whole, noise
-from edge.vision.prediction import Prediction
 from tests.models.graphs import save, tensor
 from tests.series import models
 
@@ -196,63 +193,6 @@ def test_the_profile_is_used_and_one_that_fails_costs_a_sentence(tmp_path, cache
 def test_a_bare_file_has_no_variants(tmp_path, cache):
     with pytest.raises(ModelError, match="MODEL_VARIANT_UNKNOWN: a bare file has no variant 'int8'"):
         load_series(models.classifier(tmp_path / "m.onnx"), cache=cache, wish=Wish("int8"))
-
-
-def seen(values=None, steps=None, label=0, score=1.0):
-    found = Prediction(
-        "series",
-        ("a", "b"),
-        0,
-        0,
-        label_ids=np.array([label]),
-        scores=np.array([score], np.float32),
-        values=values or {},
-        steps=steps,
-    )
-    return Seen(found, found)
-
-
-def agreement(a, b):
-    tally = Values()
-    for x, y in zip(a, b, strict=True):
-        tally.add(seen({"v": x}), seen({"v": y}))
-    return tally.value
-
-
-numbers = st.floats(-1e6, 1e6).map(lambda x: round(x, 3))
-pairs = st.lists(st.tuples(numbers, numbers), min_size=3, max_size=12)
-
-
-@given(pairs, st.sampled_from([0.5, 8.0, -2.0]))
-def test_agreement_of_values_is_symmetric_a_share_and_knows_no_unit(rows, unit):
-    a, b = zip(*rows, strict=True)
-    value = agreement(a, b)
-    assert value == agreement(b, a)
-    assert (value is None) == (len(set(a)) == len(set(b)) == 1)
-    if value is not None:
-        assert 0 <= value <= 1
-        assert agreement([unit * x for x in a], [unit * x for x in b]) == pytest.approx(value, abs=1e-9)
-    if len(set(a)) > 1:
-        assert agreement(a, a) == 1
-
-
-def test_an_error_of_a_twentieth_of_the_spread_is_095():
-    a = np.array([-1.0, 1.0] * 10)
-    assert agreement(a, a + 0.05) == pytest.approx(0.95)
-    # A value that hardly moves is not held to its own noise.
-    assert agreement(300 + 1e-6 * a, np.full(20, 300.0)) > 0.999
-
-
-def test_steps_that_are_listed_count_each():
-    one, other = np.eye(2, dtype=np.float32)[[0, 0, 1, 1]], np.eye(2, dtype=np.float32)[[0, 1, 1, 1]]
-    tally = Classes()
-    tally.add(seen(steps=one), seen(steps=other))
-    assert tally.value == 0.75
-    assert "steps" in tally.figure
-    plain = Classes()
-    plain.add(seen(label=0, score=0.75), seen(label=0, score=0.5))
-    plain.add(seen(label=0), seen(label=1))
-    assert (plain.value, plain.score_error) == (0.5, 0.25)
 
 
 @given(st.integers(0, 500), st.integers(1, 40))
