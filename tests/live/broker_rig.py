@@ -88,7 +88,7 @@ class AgentEnd:
         return self.events.get(timeout=wait_s)
 
     def outcome(self, wait_s: float = WAIT_S) -> Outcome:
-        return _outcome(self.next, wait_s)
+        return outcome_of(self.next, wait_s)
 
     def goodbye(self) -> None:
         self._link.disconnect()
@@ -126,7 +126,7 @@ class CoordinatorEnd:
         return self.events.get_nowait()
 
     def outcome(self, wait_s: float = WAIT_S) -> Outcome:
-        return _outcome(self.next, wait_s)
+        return outcome_of(self.next, wait_s)
 
     def close(self) -> None:
         self._link.close()
@@ -138,7 +138,7 @@ class CoordinatorEnd:
 Dial = Callable[[Endpoint], AgentEnd | CoordinatorEnd]
 
 
-def _outcome(next_event: Callable[[float], Any], wait_s: float) -> Outcome:
+def outcome_of(next_event: Callable[[float], Any], wait_s: float) -> Outcome:
     """Of the next connection or loss; retained messages and echoes in between are nobody's."""
     while True:
         match next_event(wait_s):

@@ -1,4 +1,4 @@
-"""Both links, the agent's and the coordinator's, against a real Mosquitto: TLS, passwords, rules, and bad networks."""
+"""All links, the agent's, the coordinator's and a swarm's, against a real Mosquitto: TLS, passwords, rules, and bad networks."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from edge.topics import encode
 from sims.proxy import Proxy
 from tests.live.broker_rig import CONNECT_TIMEOUT_S, AgentEnd, CoordinatorEnd, Dial, Outcome, free_port, mosquitto
 from tests.live.certificates import Authority
+from tests.live.swarm_rig import SwarmEnd
 
 pytestmark = pytest.mark.live
 UP = Outcome("")
 PLAIN = "allow_anonymous true"
 
 
-@pytest.fixture(params=[AgentEnd, CoordinatorEnd], ids=["agent", "coordinator"])
+@pytest.fixture(params=[AgentEnd, CoordinatorEnd, SwarmEnd], ids=["agent", "coordinator", "swarm"])
 def dial(request: pytest.FixtureRequest) -> Iterator[Dial]:
     made: list[AgentEnd | CoordinatorEnd] = []
 
