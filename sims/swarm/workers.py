@@ -77,14 +77,15 @@ class Workers:
             left_s = end - time.monotonic()
             if left_s <= 0:
                 return False
-            for pipe in wait(self._pipes, min(0.25, left_s)):
+            speaking = [pipe for n, pipe in enumerate(self._pipes) if not self._has(n, Parted)]
+            for pipe in wait(speaking, min(0.25, left_s)):
                 self._take(self._pipes.index(pipe))  # type: ignore[arg-type]
         return True
 
     def tell(self) -> list[Told]:
         """Every worker's figures of the step under way."""
         self.say(Tell())
-        if not self.listen(lambda: all(any(isinstance(w, Told) for w in words) for words in self._words), 60.0):
+        if not self.listen(lambda: self._have_all(Told), 60.0):
             raise DeviceError("SWARM_SILENT", "a worker did not answer within 60 s", hint="is the machine overloaded?")
         told = [word for words in self._words for word in words if isinstance(word, Told)]
         for words in self._words:
@@ -94,8 +95,14 @@ class Workers:
     def part(self) -> int:
         """Everybody leaves in good order; how many said so."""
         self.say(Part())
-        self.listen(lambda: all(any(isinstance(w, Parted) for w in words) for words in self._words), END_S)
+        self.listen(lambda: self._have_all(Parted), END_S)
         return sum(word.stopped for words in self._words for word in words if isinstance(word, Parted))
+
+    def _has(self, number: int, kind: type[Word]) -> bool:
+        return any(isinstance(word, kind) for word in self._words[number])
+
+    def _have_all(self, kind: type[Word]) -> bool:
+        return all(self._has(number, kind) for number in range(len(self._words)))
 
     def _take(self, number: int) -> None:
         try:

@@ -31,7 +31,7 @@ def test_twenty_agents_lose_and_double_nothing(broker: str):
         Broker(broker)  # type: ignore[arg-type]
     except LinkError as error:
         pytest.skip(str(error))
-    options = ("--agents", "20", "--seconds", "5", "--rate", "4", "--broker", broker, "--processes", "2", "--herd")
+    options = ("--agents", "20", "--seconds", "5", "--rate", "4", "--broker", broker, "--processes", "4", "--herd")
     status, document, stderr = swarm(*options, "--evidence", "5", "--fails", "0.2", "--asks", "4")
     assert (status, document["ok"], document["missed"]) == (0, True, []), (document, stderr)
     assert (document["lost"], document["doubled"], document["unacknowledged"]) == (0, 0, 0)
