@@ -4,7 +4,7 @@
 ``start``    process start to first verdict, beside a bare loop's first frame, with the guard's cache warm; the first
              ever start of a model (the guard tries it in a child) is told besides
 ``memory``   resident memory of an agent with MQTT and journal beside the bare loop's; then the broker is killed, and
-             how much it grows with a dead broker (``--minutes 60`` for the hour)
+             how much it grows with a dead broker (``--minutes 60`` for the hour): medians, as a look is a sawtooth
 
 Usage: python bench/startup.py [--json] [--minutes 0.5]
 """
