@@ -23,11 +23,22 @@ FaultKind = Literal[
     "agent_kill",
     "coordinator_kill",
     "light_drift",
+    "disk_full",
+    "disk_slow",
+    "power_cut",
+    "clock_step",
+    "ledger_slow",
 ]
 """``…_kill`` is ``kill -9``, and a new start after ``for_s``; ``broker_restart`` likewise. ``light_drift`` ages the
 light to ``value`` (0 to 1) within ``for_s`` and leaves it there; ``network_slow`` delays by ``value`` seconds."""
 
 KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
+
+VIRTUAL_ONLY: frozenset[str] = frozenset({"disk_full", "disk_slow", "power_cut", "clock_step", "ledger_slow"})
+"""What cannot be done to the machine that the live run itself stands on. ``disk_…``, ``power_cut`` and ``clock_step`` are
+of the agent's machine; ``…_slow`` makes every sync or commit ``value`` seconds longer, ``clock_step`` sets UTC back by
+``value`` hours for so long.
+"""
 
 
 class Fault(Struct, frozen=True, forbid_unknown_fields=True):

@@ -21,12 +21,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from edge.errors import InputError
+from edge.errors import ConfigError, InputError
 from edge.models.toml import dump_toml
 from edge.shell.broker import Broker
 from sims.camera import Camera
 from sims.camera_server import CameraServer
-from sims.faults import Fault, Step, timeline
+from sims.faults import VIRTUAL_ONLY, Fault, Step, timeline
 from sims.line import Line
 from sims.live_config import SITE, agent_tables
 from sims.live_faults import Rig, do, down
@@ -62,6 +62,9 @@ def run_live(
     """Run it in ``out`` (its ``run`` folder is made anew). ``record`` keeps the agent's trace there, as ``agent.trace``.
     Raises JidokaError; cleans up in any case.
     """
+    if only := [fault.kind for fault in scenario.faults if fault.kind in VIRTUAL_ONLY]:
+        what = f"{', '.join(only)} cannot be done to this machine"
+        raise ConfigError("SIM_VIRTUAL_ONLY", what, "the scenario is for virtual time", "say --virtual")
     bundle = bundle_path(scenario.model, file)
     if not bundle.exists():
         raise InputError("MODEL_ABSENT", f"there is no model at {bundle}", hint="see [model] of the scenario")

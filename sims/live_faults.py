@@ -47,6 +47,8 @@ def do(rig: Rig, step: Step) -> None:
         case "light_drift":
             if step.begins:
                 rig.live.age_light(fault.value, fault.for_s)
+        case "disk_full" | "disk_slow" | "power_cut" | "clock_step" | "ledger_slow":
+            pass  # refused before anything was started
         case _:
             assert_never(fault.kind)
 

@@ -9,6 +9,7 @@ from sims.faults import Step
 from sims.live_config import AGENT
 from sims.virtual.camera import Health, Sensor
 from sims.virtual.coordinator_machine import CoordinatorMachine
+from sims.virtual.kernel import NS
 from sims.virtual.line import LineNode, PlcHealth
 from sims.virtual.machine import AgentMachine
 from sims.virtual.net import Net
@@ -46,5 +47,15 @@ def do(rig: Rig, step: Step, t_ns: int) -> None:
         case "light_drift":
             if begins:
                 rig.line.line.world.age_light(fault.value, fault.for_s)
+        case "disk_full":
+            rig.agent.disk.full = begins
+        case "disk_slow":
+            rig.agent.disk.extra_ns = int(fault.value * NS) if begins else 0
+        case "power_cut":
+            rig.agent.power_cut(t_ns) if begins else rig.agent.start(t_ns)
+        case "clock_step":
+            rig.agent.step_clock(int((-1 if begins else 1) * fault.value * 3600 * NS))
+        case "ledger_slow":
+            rig.coordinator.host.extra_ns = int(fault.value * NS) if begins else 0
         case _:
             assert_never(fault.kind)

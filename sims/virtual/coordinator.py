@@ -161,7 +161,9 @@ class CoordinatorProcess:
         if self._keeps:
             self._committing, self._keeps = self._keeps, []
             spec, records = self._host.spec, sum(len(keep.records) for keep in self._committing)
-            took_ns = int((spec.commit_ms * MS + spec.record_us * 1000 * records) * self._host.slowness)
+            took_ns = (
+                int((spec.commit_ms * MS + spec.record_us * 1000 * records) * self._host.slowness) + self._host.extra_ns
+            )
             self._host.kernel.post(t_ns + took_ns, self, _DONE)
         else:
             self._sleep(t_ns)

@@ -55,11 +55,10 @@ class CoordinatorMachine:
         self.start(t_ns)
 
     def kill(self) -> None:
-        """``kill -9``. The successor on this machine sees that the holder is dead, and need not wait."""
+        """``kill -9``. A successor on this machine sees that the holder is dead; one elsewhere waits for the lease to run out."""
         process, self.process = self.process, None
         if process is not None:
             process.end()
-            self.host.lease.release(process.holder)
 
     def post(self, event: FleetEvent) -> None:
         """What HTTP would bring: somebody's wish. Answers gather in ``host.answers``."""

@@ -22,10 +22,18 @@ class AgentMachine:
     __slots__ = ("_stopped", "disk", "host", "journal", "kernel", "left", "name", "process", "starts")
 
     def __init__(
-        self, kernel: Kernel, net: Net, settings: Settings, plan: Plan, clock: NodeClock | None = None
+        self,
+        kernel: Kernel,
+        net: Net,
+        settings: Settings,
+        plan: Plan,
+        clock: NodeClock | None = None,
+        *,
+        hardware: str = "",
     ) -> None:
+        """``hardware`` tells machines apart that were given the same agent id by mistake."""
         self.kernel, self.name = kernel, settings.agent
-        rng = kernel.rng(f"agent/{settings.site}/{self.name}")
+        rng = kernel.rng(f"agent/{settings.site}/{self.name}{hardware}")
         self.journal = make_journal(f"{rng.getrandbits(64):016x}", plan.journal_bytes)
         self.disk = Disk(plan.disk, rng)
         self.host = Host(kernel, net, settings, plan, clock or NodeClock(), rng, self.journal, self.disk, self._over)

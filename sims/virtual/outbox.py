@@ -23,6 +23,10 @@ KEEPER_NS = MS // 5
 """Reading records and handing them to the connection."""
 
 
+RETRY_NS = 1000 * MS
+"""``RETRY_S`` of the journal, while its disk refuses."""
+
+
 class Carriage(Protocol):
     """What takes payloads to the broker."""
 
@@ -34,11 +38,12 @@ class Carriage(Protocol):
 class Outbox:
     """One life's. The journal itself outlives it."""
 
-    __slots__ = ("_carriage", "_committing", "_free_ns", "_host", "_life")
+    __slots__ = ("_carriage", "_committing", "_free_ns", "_host", "_life", "_refusing")
 
     def __init__(self, host: Host, life: Life, carriage: Carriage) -> None:
         self._host, self._life, self._carriage = host, life, carriage
         self._committing = False
+        self._refusing = False
         self._free_ns = 0
         host.journal.listen(self._on_committed, self._on_evicted, self._on_full)
 
@@ -67,6 +72,9 @@ class Outbox:
         if isinstance(order, Send):
             self._send(order, t_ns)
         elif isinstance(order, Store):
+            if self._host.disk.full:
+                self._life.handle(Stored(order.name, "JOURNAL_NO_SPACE"), t_ns)
+                return
             self._host.journal.put(order.name, order.value or b"")
             self._life.handle(Stored(order.name), t_ns)
         else:
@@ -92,10 +100,23 @@ class Outbox:
         self._life.later(t_ns + self._host.disk.fsync_ns(), self._commit, None)
 
     def _commit(self, _: None, t_ns: int) -> None:
+        if self._host.disk.full:
+            self._refused(t_ns)
+            return
+        if self._refusing:
+            self._refusing = False
+            self._life.handle(JournalTrouble(""), t_ns)
         self._committing = False
         self._host.journal.commit()
         if not self._committing and self._host.journal.queued:
             self._commit_soon(t_ns)
+
+    def _refused(self, t_ns: int) -> None:
+        """The disk takes nothing: said once, and tried again; records wait in memory meanwhile."""
+        if not self._refusing:
+            self._refusing = True
+            self._life.handle(JournalTrouble("JOURNAL_NO_SPACE", "no space left on the simulated disk"), t_ns)
+        self._life.later(t_ns + RETRY_NS, self._commit, None)
 
     def _on_committed(self, kind: Kind, upto: int) -> None:
         self._life.handle(Committed(kind, upto), self._host.kernel.now_ns)

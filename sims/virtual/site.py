@@ -36,9 +36,12 @@ class LeaseRow:
         self.expires_ns = 0
 
     def hold(self, holder: str, now_ns: int, ttl_ns: int = 10_000 * MS) -> int:
-        """Take or renew it; its epoch, 0 if another has it. As edge.coordinator.lease does in SQL."""
+        """Take or renew it; its epoch, 0 if another has it. As edge.coordinator.lease does in SQL: a process of the same
+        machine (``machine/start``) that is not this one is known to be dead, and is not waited for.
+        """
         if self.holder != holder:
-            if self.expires_ns > now_ns:
+            same_machine = self.holder.rpartition("/")[0] == holder.rpartition("/")[0]
+            if self.expires_ns > now_ns and not same_machine:
                 return 0
             self.holder, self.epoch = holder, self.epoch + 1
         self.expires_ns = now_ns + ttl_ns
@@ -53,7 +56,7 @@ class LeaseRow:
 @dataclass(slots=True)
 class SiteHost:
     """What a process is given. ``over(t_ns, code, what)`` is called when it left by itself; ``slowness`` multiplies what a
-    commit takes.
+    commit takes, ``extra_ns`` is added to it.
     """
 
     kernel: Kernel
@@ -67,4 +70,5 @@ class SiteHost:
     rng: random.Random
     over: Callable[[int, str, str], None]
     slowness: float = 1.0
+    extra_ns: int = 0
     answers: list[Answer] = field(default_factory=list)

@@ -28,13 +28,17 @@ class DiskSpec(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Disk:
-    """What the journal stands on. ``slowness`` multiplies every fsync (a fault)."""
+    """What the journal stands on. Faults: ``slowness`` multiplies every fsync, ``extra_ns`` is added to it, and a ``full``
+    disk takes nothing.
+    """
 
     def __init__(self, spec: DiskSpec, rng: random.Random) -> None:
         self._spec = spec
         self._rng = rng
         self._syncs = 0
         self.slowness = 1.0
+        self.extra_ns = 0
+        self.full = False
 
     def fsync_ns(self) -> int:
         """How long the next one takes."""
@@ -44,7 +48,7 @@ class Disk:
             took_ms = spec.slow_ms
         else:
             took_ms = spec.fsync_ms + spec.jitter_ms * self._rng.random()
-        return int(took_ms * self.slowness * MS)
+        return int(took_ms * self.slowness * MS) + self.extra_ns
 
 
 SEGMENT_BYTES = 16 * 1024

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sims.virtual.coordinator_machine import CoordinatorMachine
 from sims.virtual.fleet import Fleet
 from sims.virtual.fleet_spec import fleet_of
+from sims.virtual.machine import AgentMachine
 
 SMALL = """
 [scenario]
@@ -115,3 +117,41 @@ def test_no_order_of_faults_loses_or_doubles(faults: list[tuple[str, float, floa
     text = "".join(fault(kind, at, lasts, share=share, value=40) for kind, at, lasts, share in faults)
     score = fleet(text, agents=3, seconds=16, seed=seed).run().score
     assert (score.lost, score.pending, score.doubled) == (0, 0, 0)
+
+
+def test_a_standby_takes_over_when_the_lease_has_run_out_and_nothing_is_doubled() -> None:
+    run = fleet(agents=3, seconds=40)
+    host = run.coordinator.host
+    standby = CoordinatorMachine(
+        run.kernel, run.net, host.site, run.ledger, lease=host.lease, name="coordinator-b", spec=host.spec
+    )
+    run.until(5)
+    standby.start(run.kernel.now_ns)
+    run.until(10)
+    assert (host.lease.holder, host.lease.epoch) == ("coordinator-a/1", 1)
+    run.coordinator.kill()
+    run.until(15)
+    assert host.lease.holder == "coordinator-a/1"  # nobody on another machine can know that it is dead
+    run.until(24)
+    assert (host.lease.holder, host.lease.epoch) == ("coordinator-b/1", 2)
+    score = run.run().score
+    assert (score.lost, score.pending, score.doubled) == (0, 0, 0)
+    assert score.results == score.parts
+
+
+def test_two_machines_with_one_agent_id_make_one_of_them_leave() -> None:
+    run = fleet(agents=1, seconds=400)
+    first = run.agents[0]
+    host = first.host
+    second = AgentMachine(run.kernel, run.net, host.settings, host.plan, hardware="b")
+    assert second.journal.log != first.journal.log
+    run.until(10)
+    second.start(run.kernel.now_ns)
+    run.until(400)
+    assert any(why == "AGENT_ID_TAKEN" for _, _, why in [*first.left, *second.left])
+
+
+def test_a_clock_that_is_stepped_changes_labels_and_nothing_else() -> None:
+    plain, stepped = fleet().run().score, fleet(fault("clock_step", 10, 1, value=3600)).run().score
+    assert (stepped.results, stepped.lost, stepped.doubled) == (plain.results, 0, 0)
+    assert stepped.lag_ms != plain.lag_ms
