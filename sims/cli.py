@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import replace
 
 from edge.cli.common import note, say, say_json, say_table
 from edge.errors import ConfigError, Exit
 from sims.cli_replay import compare, replay
+from sims.suite.cli import suite
 from sims.swarm.cli import swarm
 
 if TYPE_CHECKING:
@@ -52,6 +55,7 @@ def run(
 
 
 app.command()(swarm)
+app.command()(suite)
 app.command("replay")(replay)
 app.command("compare")(compare)
 
@@ -98,7 +102,7 @@ def _run(name: str, *, live: bool, seed: int | None, json: bool, out: Path | Non
 
     file = find_scenario(name)
     if is_fleet(file):
-        _run_fleet(file, live=live, seed=seed, json=json)
+        _run_fleet(file, live=live, seed=seed, json=json, out=out)
     scenario, file = load_scenario(name)
     if record and not live:
         what = "a virtual run cannot be recorded"
@@ -128,7 +132,9 @@ def _run(name: str, *, live: bool, seed: int | None, json: bool, out: Path | Non
     raise typer.Exit(int(Exit.OK if report.ok else Exit.MISSED))
 
 
-def _run_fleet(file: Path, *, live: bool, seed: int | None, json: bool) -> None:
+def _run_fleet(file: Path, *, live: bool, seed: int | None, json: bool, out: Path | None) -> None:
+    from sims.suite.day import day_of_fleet
+    from sims.suite.page import write_page
     from sims.virtual.fleet import Fleet
     from sims.virtual.fleet_spec import load_fleet
 
@@ -136,20 +142,28 @@ def _run_fleet(file: Path, *, live: bool, seed: int | None, json: bool) -> None:
     if live:
         what = f"{spec.scenario.name} is a fleet without pictures or processes"
         raise ConfigError("SIM_VIRTUAL_ONLY", what, "it runs in virtual time", "say --virtual")
+    began_s = time.perf_counter()
     with _shown(int(spec.fleet.seconds), "simulated seconds", quiet=json) as show:
-        report = Fleet(spec, seed).run(show)
+        fleet = Fleet(spec, seed)
+        report = fleet.run(show)
+    day = day_of_fleet(fleet, report, time.perf_counter() - began_s)
+    page = write_page([day], (out or Path("out") / spec.scenario.name) / "report.html", day.took_s)
+    report = replace(report, report=str(page))
     if json:
         say_json(report)
     else:
         score = report.score
         rows = [
-            (name.replace("_", " "), str(getattr(score, name))) for name in score.__struct_fields__ if name != "lag_ms"
+            (name.replace("_", " "), str(getattr(score, name)))
+            for name in score.__struct_fields__
+            if name not in {"lag_ms", "alarms"}
         ]
         lag = score.lag_ms
         rows.append(("lag, ms", f"p50 {lag.p50}  p99 {lag.p99}  max {lag.max}"))
         say_table(("score", report.scenario), rows)
         _tell_goals(report.goals)
         say(f"trace: {report.trace_hash}")
+        say(f"report: {report.report}")
     raise typer.Exit(int(Exit.OK if report.ok else Exit.MISSED))
 
 

@@ -78,6 +78,11 @@ class Line:
         return self.world.done
 
     @property
+    def stands(self) -> bool:
+        """Whether the belt is told to stand."""
+        return not self._run
+
+    @property
     def seen(self) -> int:
         """How many parts have reached the eye."""
         return len(self._seen)

@@ -7,13 +7,13 @@ only in the way the real one cannot: :meth:`MemoryLedger.fail_next` makes the ne
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from edge.core.ingest import Stream, StreamKey, plan
 from edge.domain import KINDS, Kind, SeqRange
 from edge.errors import StoreError
 from edge.events_fleet import AgentKnown
-from edge.messages import Desired, Record, Result
+from edge.messages import Desired, Event, Record, Result
 from edge.ports import Batch, Upto
 
 MOST_MARKED = 1 << 24
@@ -35,6 +35,10 @@ class MemoryLedger:
         """Which rows each stream has, one bit a number, where the rows themselves are not kept."""
         self.lags_ms: Counter[int] = Counter()
         """From a result's own label to its commit, of rows that are not kept."""
+        self.codes: Counter[str] = Counter()
+        """Events by their code, of rows that are not kept."""
+        self.heed: Callable[[Result], None] | None = None
+        """Told of each new result that says ``unsure``, where rows are not kept."""
         self._keep_rows = keep_rows
         self._streams: dict[StreamKey, Stream] = {}
         self._gaps: dict[StreamKey, set[SeqRange]] = {}
@@ -60,9 +64,12 @@ class MemoryLedger:
             for row in out.rows:
                 self.rows.setdefault((row.key, row.seq), row.record)
         else:
+            marked = self.marked
+            new = [row for row in out.rows if not marked.get(row.key, 0) >> row.seq & 1]
             self._mark(batches)
             now_utc_ms = max(batch.received_utc_ms for batch in batches)
-            self.lags_ms.update(now_utc_ms - row.record.utc_ms for row in out.rows if isinstance(row.record, Result))
+            self.lags_ms.update(now_utc_ms - row.record.utc_ms for row in new if isinstance(row.record, Result))
+            self._tell(row.record for row in new)
         streams.update(out.streams)
         for key, gap in out.gaps:
             self._gaps.setdefault(key, set()).add(SeqRange(gap.first, gap.last))
@@ -78,6 +85,13 @@ class MemoryLedger:
     def streams(self) -> dict[StreamKey, Stream]:
         """Every stream as it stands."""
         return dict(self._streams)
+
+    def _tell(self, records: Iterable[Record | None]) -> None:
+        for record in records:
+            if isinstance(record, Event):
+                self.codes[record.code] += 1
+            elif isinstance(record, Result) and record.decision == "unsure" and self.heed is not None:
+                self.heed(record)
 
     def _mark(self, batches: Sequence[Batch]) -> None:
         """One bit a row, set by its number alone: a check on :func:`plan` that shares nothing with it."""

@@ -11,7 +11,9 @@ from string import Template
 from msgspec import Struct
 
 from edge.errors import StoreError
+from sims.chronicle import Chronicle
 from sims.faults import Fault
+from sims.report_lanes import STYLE, lanes
 from sims.report_pictures import Shelf, as_data_url
 from sims.report_svg import recall, timeline
 from sims.score_model import Goal, Outcome, Report, Score
@@ -50,6 +52,7 @@ class Told(Struct, frozen=True):
     notes: Sequence[str]
     line_s: float
     setting: str
+    chronicle: Chronicle | None = None
 
 
 def write_report(report: Report, told: Told, file: Path) -> Path:
@@ -80,6 +83,8 @@ def as_html(report: Report, told: Told) -> str:
         goals_about="what had to hold" if report.goals else "this scenario sets none",
         goals=_goals(report.goals),
         score=_score(report.score),
+        style=STYLE,
+        lanes=lanes(told.chronicle) if told.chronicle else "",
         timeline=timeline(told.outcomes, told.faults, told.line_s),
         recall=recall(report.score.recall),
         gallery="".join(_shelf(shelf) for shelf in told.shelves),

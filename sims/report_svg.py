@@ -56,7 +56,7 @@ def timeline(outcomes: Sequence[Outcome], faults: Sequence[tuple[Fault, float, f
     rug_y = plot_top + _PLOT_H + 10
     for o in outcomes:
         t_x = x(o.truth.trigger_ns / 1e9)
-        kind, said = _dot(o)
+        kind, said = dot_of(o)
         title = f"<title>part {o.truth.part_no}: {escape(said)}</title>"
         if o.truth.latency_ms is None:
             out.append(f'<rect class="{kind}" x="{t_x - 1.5:.1f}" y="{rug_y}" width="3" height="14">{title}</rect>')
@@ -106,7 +106,7 @@ def recall(bins: Sequence[RecallBin]) -> str:
     return "".join(out)
 
 
-def _dot(o: Outcome) -> tuple[str, str]:
+def dot_of(o: Outcome) -> tuple[str, str]:
     """(CSS class, words) of one part."""
     truth = o.truth
     ms = f", {truth.latency_ms:.1f} ms" if truth.latency_ms is not None else ""

@@ -40,6 +40,10 @@ class Head(Struct, frozen=True, forbid_unknown_fields=True):
     parts: Annotated[int, Meta(ge=1, le=60_000)]
     about: str = ""
     seed: Count = 1
+    title: str = ""
+    """For people, where ``name`` is for files."""
+    promise: str = ""
+    """What must hold, in a sentence; the goals say it in figures."""
 
 
 class Product(Struct, frozen=True, forbid_unknown_fields=True):
@@ -137,8 +141,10 @@ def find_scenario(name: str) -> Path:
     """The file of a scenario by path, or by the name of one that comes with the package. Raises ConfigError."""
     file = Path(name)
     if not file.exists() and file.suffix in {"", ".toml"}:
-        shipped = FOLDER / f"{file.stem}.toml"
-        if shipped.exists() and file.parent in {Path(), Path("sims/scenarios")}:
+        folder = FOLDER / "suite" if file.parent in {Path("suite"), Path("sims/scenarios/suite")} else FOLDER
+        shipped = folder / f"{file.stem}.toml"
+        known_as = {Path(), Path("suite"), Path("sims/scenarios"), Path("sims/scenarios/suite")}
+        if shipped.exists() and file.parent in known_as:
             file = shipped
     if not file.exists():
         known = ", ".join(sorted(one.stem for one in FOLDER.glob("*.toml")))

@@ -9,6 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from sims.camera import Camera
+from sims.chronicle import Chronicle
 from sims.faults import Fault
 from sims.line import PartTruth
 from sims.parts import REJECT_SIZE_MM as LIMIT_MM
@@ -51,6 +52,7 @@ class Story:
     line_s: float = 0.0
     worst_lag_ms: float = 0.0
     broker: str = ""
+    chronicle: Chronicle | None = None
 
 
 class Document(Struct, frozen=True):

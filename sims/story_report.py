@@ -47,5 +47,14 @@ def report_of(scenario: Scenario, report: Report, story: Story, file: Path) -> R
     setting = f"broker {story.broker}"
     if report.mode == "live":
         setting += f", the line's thread at most {story.worst_lag_ms:.0f} ms late"
-    told = Told(scenario.scenario.about, story.outcomes, story.faults, rows, story.notes, story.line_s, setting)
+    told = Told(
+        scenario.scenario.about,
+        story.outcomes,
+        story.faults,
+        rows,
+        story.notes,
+        story.line_s,
+        setting,
+        story.chronicle,
+    )
     return replace(report, report=str(write_report(report, told, file)))

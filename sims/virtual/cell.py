@@ -35,6 +35,7 @@ from sims.virtual.bus import PlcBus, Setup
 from sims.virtual.camera import HttpCameraRoom, Looker, Sensor
 from sims.virtual.cell_faults import Rig, do
 from sims.virtual.cell_left import left_by
+from sims.virtual.cell_watch import CellWatch
 from sims.virtual.clock import ORIGIN_UTC_NS, NodeClock
 from sims.virtual.coordinator_machine import CoordinatorMachine
 from sims.virtual.kernel import MS, NS, Kernel
@@ -95,6 +96,7 @@ class Cell:
         clock = NodeClock(UP_NS, int(virtual.drift_ppm * 1000))
         self.agent = AgentMachine(self.kernel, self.net, settings, plan, clock)
         self.rig = Rig(self.line, self.sensor, self.net, self.agent, self.coordinator)
+        self.watch = CellWatch(self.rig)
         self._active: dict[int, tuple[Fault, float]] = {}
 
     def _rooms(self, life: Life) -> Rooms:
@@ -128,10 +130,14 @@ class Cell:
         story.line_s = self.line.line.world.t_ns / NS
         document = Document(self.scenario, "virtual", self.seed, kernel.trace.digest())
         origin_utc_ms = (ORIGIN_UTC_NS + self.line.origin_ns) // MS
-        return document.scored(story, self.line.truth(), left_by(self.agent, self.ledger), origin_utc_ms), story
+        report = document.scored(story, self.line.truth(), left_by(self.agent, self.ledger), origin_utc_ms)
+        story.chronicle = self.watch.chronicle(story)
+        return report, story
 
     def _advance(self, ns: int) -> None:
         self.kernel.run(self.kernel.now_ns + ns)
+        if self.line.running:
+            self.watch.look(self.line.line_ns() / NS)
 
     def _is_ready(self) -> bool:
         process = self.agent.process

@@ -11,10 +11,10 @@ from msgspec import Struct
 from edge.domain import KINDS
 from sims.memory_ledger import MemoryLedger
 from sims.score_model import Goal, Latency
-from sims.virtual.fleet_spec import FleetScenario, limits_of
-from sims.virtual.kernel import NS, Kernel
+from sims.virtual.fleet_rig import FleetRig
+from sims.virtual.fleet_spec import limits_of
+from sims.virtual.kernel import NS
 from sims.virtual.machine import AgentMachine
-from sims.virtual.pace import Tally
 
 
 class FleetScore(Struct, frozen=True):
@@ -39,6 +39,21 @@ class FleetScore(Struct, frozen=True):
     commits: int
     seconds: float
     events: int
+    caught_up_s: float | None = None
+    """From the end of the shift to the moment when the ledger had everything; null when it never had."""
+    offline: int = 0
+    """Agents that the coordinator did not hold for online at the end."""
+    unconverged: int = 0
+    """Agents that at the end neither ran with what was wanted of them nor had refused it."""
+    refused: int = 0
+    """Agents that had refused it and said so."""
+    alarms: dict[str, int] = {}
+    """Events in the ledger, by code."""
+    asked: int = 0
+    answered: int = 0
+    unanswered: int = 0
+    misjudged: int = 0
+    answer_p95_s: float | None = None
 
 
 class FleetReport(Struct, frozen=True):
@@ -67,29 +82,33 @@ class Books(Struct):
     gaps: int = 0
 
 
-def report_of(
-    spec: FleetScenario, kernel: Kernel, agents: Sequence[AgentMachine], ledger: MemoryLedger, tally: Tally
-) -> FleetReport:
+def report_of(fleet: FleetRig, caught_up_s: float | None) -> FleetReport:
     """Count, and check the goals."""
-    result = _score(kernel, agents, ledger, tally)
+    spec, kernel = fleet.spec, fleet.kernel
+    result = _score(fleet, caught_up_s)
     goals = tuple(_goal(name, limit, result) for name, limit in limits_of(spec.goals).items())
     return FleetReport(spec.scenario.name, "virtual", kernel.seed, goals, result, kernel.trace.digest())
 
 
-def balance(agents: Sequence[AgentMachine], ledger: MemoryLedger) -> Books:
-    """Journals against ledger, number by number: bit ``n`` stands for record ``n``."""
-    books, streams = Books(), ledger.streams()
+def balance(agents: Sequence[AgentMachine], *ledgers: MemoryLedger) -> Books:
+    """Journals against ledgers, number by number: bit ``n`` stands for record ``n``. What was acknowledged by a ledger
+    that was lost afterwards is in that one.
+    """
+    books, all_streams = Books(), [ledger.streams() for ledger in ledgers]
     for agent in agents:
         heads = agent.journal.heads()
         for kind in KINDS:
             key = (agent.host.settings.site, agent.name, agent.journal.log, kind)
-            head, rows = heads[kind], ledger.marked.get(key, 0)
+            head, rows = heads[kind], 0
+            for ledger in ledgers:
+                rows |= ledger.marked.get(key, 0)
             journalled = _bits(1, head.last)
             missing = journalled & ~rows
-            for gap in ledger.gaps(*key):
+            gaps = [gap for ledger in ledgers for gap in ledger.gaps(*key)]
+            for gap in gaps:
                 missing &= ~_bits(gap.first, gap.last)
                 books.gaps += gap.last - gap.first + 1
-            acknowledged = _bits(1, streams[key].upto if key in streams else 0)
+            acknowledged = _bits(1, max(streams[key].upto if key in streams else 0 for streams in all_streams))
             held = _bits(max(head.first, head.acked + 1), head.last) & ~acknowledged
             books.doubled += (rows & ~journalled).bit_count()
             books.pending += (missing & held).bit_count()
@@ -102,11 +121,18 @@ def _bits(first: int, last: int) -> int:
     return ((1 << (last - first + 1)) - 1) << first if first <= last else 0
 
 
-def _score(kernel: Kernel, agents: Sequence[AgentMachine], ledger: MemoryLedger, tally: Tally) -> FleetScore:
-    books, lags = balance(agents, ledger), ledger.lags_ms
-    rows = sum(marks.bit_count() for marks in ledger.marked.values())
+def _score(fleet: FleetRig, caught_up_s: float | None) -> FleetScore:
+    kernel, tally, ledgers, desk = fleet.kernel, fleet.tally, fleet.ledgers, fleet.desk
+    agents = [*fleet.agents, *fleet.twins]
+    books = balance(agents, *ledgers)
+    lags: Counter[int] = sum((ledger.lags_ms for ledger in ledgers), Counter())
+    codes: Counter[str] = sum((ledger.codes for ledger in ledgers), Counter())
+    rows = sum(marks.bit_count() for ledger in ledgers for marks in ledger.marked.values())
+    views = fleet.views()
+    waits = Counter(int(wait_s * 1000) for wait_s in desk.waits_s)
+    p95_ms = _quantile(waits, 0.95)
     return FleetScore(
-        agents=len(agents),
+        agents=len(fleet.agents),
         parts=tally.frames,
         escapes=tally.bad - tally.found,
         overkill=tally.alarms,
@@ -115,13 +141,23 @@ def _score(kernel: Kernel, agents: Sequence[AgentMachine], ledger: MemoryLedger,
         pending=books.pending,
         doubled=books.doubled,
         gaps=books.gaps,
-        resent=ledger.records_in - rows,
+        resent=sum(ledger.records_in for ledger in ledgers) - rows,
         lag_ms=Latency(_quantile(lags, 0.5), _quantile(lags, 0.99), _quantile(lags, 1.0)),
         lag_p95_ms=_quantile(lags, 0.95),
         starts=sum(agent.starts for agent in agents),
-        commits=ledger.commits,
+        commits=sum(ledger.commits for ledger in ledgers),
         seconds=kernel.now_ns / NS,
         events=kernel.events,
+        caught_up_s=caught_up_s,
+        offline=len(fleet.agents) - sum(view.status == "online" for view in views),
+        unconverged=sum(view.settings == "waiting" for view in views),
+        refused=sum(view.settings == "refused" for view in views),
+        alarms=dict(sorted(codes.items())),
+        asked=desk.asked,
+        answered=desk.answered,
+        unanswered=desk.waiting,
+        misjudged=desk.wrong,
+        answer_p95_s=None if p95_ms is None else p95_ms / 1000,
     )
 
 
@@ -136,8 +172,13 @@ def _quantile(counts: Counter[int], share: float) -> float | None:
 
 
 def _goal(name: str, limit: float, result: FleetScore) -> Goal:
-    lag = result.lag_ms
-    values = {"lag_p50_ms": lag.p50, "lag_max_ms": lag.max}
-    value: float | None = values[name] if name in values else getattr(result, name.removesuffix("_min"))
+    lag, bare = result.lag_ms, name.removesuffix("_min")
+    values: dict[str, float | None] = {"lag_p50_ms": lag.p50, "lag_max_ms": lag.max}
+    if name in values:
+        value = values[name]
+    elif bare.isupper():
+        value = result.alarms.get(bare, 0)
+    else:
+        value = getattr(result, bare)
     met = value is not None and (value >= limit if name.endswith("_min") else value <= limit)
     return Goal(name, limit, value, met)

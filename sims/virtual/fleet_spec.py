@@ -3,8 +3,10 @@
 ::
 
     [scenario]  name, about, seed            [fleet]  agents, seconds, rate_per_s, start_within_s, settle_s, keepalive_s
-    [confusion] [delays]  the model          [disk] [ledger] [clocks]  the machines
-    [net]       map                          [[faults]] kind, at_s, for_s, share, value
+    [confusion] [delays] [policy]  the model [disk] [ledger] [clocks]  the machines
+    [net]       map                          [[groups]] name, share, map, version, knows   a fleet of mixed kinds
+    [evidence]  jpeg_kb                      [[wishes]] at_s, settings      what somebody sets from afar
+    [operators] people, answer_s             [[faults]] kind, at_s, for_s, share, value
     [goals]     lost = 0, doubled = 0, pending = 0, lag_p95_ms = 2000 …
 """
 
@@ -17,8 +19,10 @@ from msgspec import Meta, Struct
 from msgspec.structs import asdict, fields
 
 from edge.config import checked, parse_toml, read_toml
+from edge.core.policy import LabelRule
 from edge.errors import ConfigError
 from sims.virtual.delays import DelaySpec
+from sims.virtual.fleet_kinds import Group, MapName, Operators, Pictures, Wish
 from sims.virtual.site import LedgerSpec
 from sims.virtual.statistics import Confusion
 from sims.virtual.storage import DiskSpec
@@ -36,10 +40,21 @@ FleetFaultKind = Literal[
     "disk_slow",
     "ledger_slow",
     "clock_step",
+    "link_refused",
+    "link_deaf",
+    "link_slow",
+    "link_flapping",
+    "ledger_lost",
+    "retained_poison",
+    "duplicate_id",
 ]
 """``broker_restart``, ``…_kill`` and ``power_cut`` last ``for_s``, then the thing is started again. ``partition`` cuts the
 links of ``share`` of the agents. ``disk_slow`` and ``ledger_slow`` make every sync ``value`` times as long, ``clock_step``
-moves UTC by ``value`` seconds."""
+moves UTC by ``value`` seconds. ``link_refused``: the broker closes these connections and lets none in (a certificate that
+has expired); ``link_deaf``: nothing reaches these agents; ``link_slow``: everything ``value`` seconds later;
+``link_flapping``: connections are reset every ``value`` seconds. ``ledger_lost``: the coordinator is gone, and comes back
+with an empty ledger of a new id. ``retained_poison``: somebody leaves nonsense as retained messages on these agents'
+topics. ``duplicate_id``: a second machine with the same id, one for each of these agents."""
 
 
 class FleetHead(Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,6 +63,10 @@ class FleetHead(Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(pattern="^[a-z0-9-]{1,40}$")]
     about: str = ""
     seed: Count = 1
+    title: str = ""
+    """For people, where ``name`` is for files."""
+    promise: str = ""
+    """What must hold, in a sentence; the goals say it in figures."""
 
 
 class FleetSize(Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,6 +81,8 @@ class FleetSize(Struct, frozen=True, forbid_unknown_fields=True):
     settle_s: Annotated[float, Meta(ge=0.0, le=36_000.0)] = 90.0
     keepalive_s: Annotated[int, Meta(ge=1, le=3600)] = 30
     metrics_every_s: Annotated[float, Meta(gt=0.0, le=3600.0)] = 10.0
+    journal_kb: Annotated[int, Meta(ge=16, le=1 << 30)] = 1 << 20
+    """Each agent's room for records that wait; then the oldest go, with a gap that says so."""
 
 
 class Clocks(Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,7 +95,7 @@ class Clocks(Struct, frozen=True, forbid_unknown_fields=True):
 class NetSpec(Struct, frozen=True, forbid_unknown_fields=True):
     """What the network between agents and broker is like: a map of :mod:`sims.virtual.net_maps`."""
 
-    map: Literal["perfect", "plant", "satellite", "4g"] = "plant"
+    map: MapName = "plant"
 
 
 class FleetFault(Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,6 +105,8 @@ class FleetFault(Struct, frozen=True, forbid_unknown_fields=True):
     at_s: Number
     for_s: Annotated[float, Meta(gt=0.0)] = 2.0
     share: Share = 1.0
+    """The first so many of the fleet, or of ``group``."""
+    group: str = ""
     value: Annotated[float, Meta(ge=-1e6, le=1e6)] = 1.0
 
 
@@ -98,7 +121,18 @@ class FleetGoals(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     lag_p50_ms: Number | None = None
     lag_p95_ms: Number | None = None
     lag_max_ms: Number | None = None
+    caught_up_s: Number | None = None
+    gaps: Count | None = None
+    gaps_min: Count | None = None
+    offline: Count | None = None
+    unconverged: Count | None = None
+    refused_min: Count | None = None
+    unanswered: Count | None = None
+    answered_min: Count | None = None
+    answer_p95_s: Number | None = None
     parts_min: Count | None = None
+    alarms: tuple[str, ...] = ()
+    """Codes of events that must be in the ledger."""
 
 
 class FleetScenario(Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,6 +146,11 @@ class FleetScenario(Struct, frozen=True, forbid_unknown_fields=True):
     ledger: LedgerSpec = LedgerSpec()
     clocks: Clocks = Clocks()
     net: NetSpec = NetSpec()
+    policy: LabelRule = LabelRule()
+    groups: tuple[Group, ...] = ()
+    evidence: Pictures = Pictures()
+    operators: Operators = Operators()
+    wishes: tuple[Wish, ...] = ()
     faults: tuple[FleetFault, ...] = ()
     goals: FleetGoals = FleetGoals()
 
@@ -119,7 +158,8 @@ class FleetScenario(Struct, frozen=True, forbid_unknown_fields=True):
 def limits_of(goals: FleetGoals) -> dict[str, float]:
     """The goals that were set, in the order of the struct."""
     values = asdict(goals)
-    return {field.name: values[field.name] for field in fields(goals) if values[field.name] is not None}
+    limits = {f.name: values[f.name] for f in fields(goals) if f.name != "alarms" and values[f.name] is not None}
+    return {**limits, **{f"{code}_min": 1.0 for code in goals.alarms}}
 
 
 def load_fleet(file: Path) -> FleetScenario:
@@ -137,9 +177,17 @@ def fleet_of(text: str, name: str = "fleet.toml") -> FleetScenario:
 def _valid(data: dict[str, Any], locator: Any) -> FleetScenario:
     scenario: FleetScenario = checked(data, FleetScenario, locator)
     seen: list[FleetFault] = []
+    known = {group.name for group in scenario.groups}
+    for table, named in (("faults", scenario.faults), ("wishes", scenario.wishes)):
+        for number, one in enumerate(named):
+            if one.group and one.group not in known:
+                what = f"{locator.where((table, number))}: there is no group {one.group}"
+                raise ConfigError("SCENARIO_IMPOSSIBLE", what, hint=f"one of: {', '.join(sorted(known)) or 'none'}")
+    if sum(group.share for group in scenario.groups) > 1.0 + 1e-9:
+        raise ConfigError("SCENARIO_IMPOSSIBLE", f"{locator.where(('groups', 0))}: the groups are more than all")
     for number, fault in enumerate(sorted(scenario.faults, key=lambda one: one.at_s)):
         for other in seen:
-            if other.kind == fault.kind and fault.at_s < other.at_s + other.for_s:
+            if (other.kind, other.group) == (fault.kind, fault.group) and fault.at_s < other.at_s + other.for_s:
                 where = locator.where(("faults", number))
                 what = f"{where}: {fault.kind} at {fault.at_s:g} s begins before the one at {other.at_s:g} s has ended"
                 raise ConfigError("SCENARIO_IMPOSSIBLE", what)

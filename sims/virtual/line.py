@@ -33,6 +33,16 @@ class LineNode:
         """Kernel time at which line time was 0."""
         return self._origin_ns or 0
 
+    @property
+    def running(self) -> bool:
+        """Whether line time has begun."""
+        return self._origin_ns is not None
+
+    @property
+    def stands(self) -> bool:
+        """Whether the PLC has stopped the belt."""
+        return self._line.stands
+
     def begin(self, t_ns: int) -> None:
         """The belt starts."""
         self._origin_ns = t_ns

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from edge.domain import FrameRef, Inference
 from edge.events import Capture, CaptureFailed, EvidenceStored, Inferred, KeepEvidence, Release, SourceChanged
+from edge.messages import Evidence, encode_record
 from sims.virtual.delays import DelaySpec
 from sims.virtual.kernel import MS, NS
 from sims.virtual.rooms import Life
@@ -31,6 +32,7 @@ class PacedCamera:
         "_confusion",
         "_delays",
         "_frame_no",
+        "_jpeg",
         "_life",
         "_name",
         "_paused",
@@ -39,8 +41,12 @@ class PacedCamera:
         "_turn_no",
     )
 
-    def __init__(self, name: str, life: Life, confusion: Confusion, delays: DelaySpec, tally: Tally) -> None:
+    def __init__(
+        self, name: str, life: Life, confusion: Confusion, delays: DelaySpec, tally: Tally, jpeg_bytes: int = 0
+    ) -> None:
+        """``jpeg_bytes``: what a picture for people weighs; 0: there are none."""
         self._name, self._life = name, life
+        self._jpeg = bytes(jpeg_bytes)
         self._confusion, self._delays, self._tally = confusion, delays, tally
         self._period_ns = 0
         self._frame_no = 0
@@ -85,7 +91,13 @@ class PacedCamera:
         self._life.handle(CaptureFailed(self._name, effect.part_id, "CAPTURE_UNKNOWN", "it runs freely"), t_ns)
 
     def keep(self, effect: KeepEvidence, t_ns: int) -> None:
-        self._life.handle(EvidenceStored(effect.ref, 0, effect.ask_id, "FRAME_GONE"), t_ns)
+        result, seq, code = effect.result, 0, "FRAME_GONE"
+        if self._jpeg and result is not None:
+            utc_ms = self._life.utc_ms(t_ns)
+            record = Evidence(self._name, effect.ref.frame_no, utc_ms, effect.why, self._jpeg, result.part_id)
+            seq = self._life.journal("evidence", encode_record(record), t_ns)
+            code = "" if seq else "EVIDENCE_REFUSED"
+        self._life.handle(EvidenceStored(effect.ref, seq, effect.ask_id, code), t_ns)
 
     def release(self, effect: Release) -> None:
         """There are no pixels to let go."""

@@ -1,0 +1,73 @@
+"""Looks at a simulated cell from outside, ten times a second, and writes its chronicle."""
+
+from __future__ import annotations
+
+from sims.chronicle import Chronicle, Dot, Recorder, State
+from sims.report_svg import dot_of
+from sims.story import Story
+from sims.virtual.cell_faults import Rig
+from sims.virtual.kernel import NS
+
+FAULT_WORDS = {
+    "agent_kill": "agent killed",
+    "coordinator_kill": "no coordinator",
+    "broker_restart": "no broker",
+    "plc_gone": "PLC gone",
+    "plc_frozen": "PLC frozen",
+    "light_drift": "light ages",
+    "clock_step": "clock is wrong",
+    "disk_slow": "slow disk",
+    "ledger_slow": "slow ledger",
+}
+BEHIND = 3
+
+
+class CellWatch:
+    """One cell's, in seconds of line time."""
+
+    def __init__(self, cell: Rig) -> None:
+        self._cell = cell
+        self._recorder = Recorder()
+        self._last_s = 0.0
+
+    def look(self, t_s: float) -> None:
+        """How it is now."""
+        self._last_s = t_s
+        cell = self._cell
+        process = cell.agent.process
+        self._see("belt", "standing" if cell.line.stands else "ok")
+        self._see("PLC", "ok" if cell.line.plc_health == "ok" else "off")
+        self._see("camera", "ok" if cell.sensor.health in {"ok", "slow"} else "blind")
+        self._see("agent", self._agent())
+        heard = "apart" if cell.net.is_down else "ok"
+        self._see("broker", "off" if cell.net.is_down else "ok")
+        self._see("coordinator", "off" if cell.coordinator.process is None else heard)
+        waiting = sum(process.core.talk.backlog().values()) if process is not None else None
+        if waiting is not None:
+            self._recorder.plot(t_s, "waiting to be sent", "waiting", waiting)
+
+    def _agent(self) -> State:
+        process = self._cell.agent.process
+        if process is None:
+            return "off"
+        talk = process.core.talk
+        if not process.core.health().ready:
+            return "blind"
+        if not talk.online:
+            return "apart"
+        return "behind" if sum(talk.backlog().values()) > BEHIND else "ok"
+
+    def _see(self, name: str, state: State) -> None:
+        self._recorder.see(self._last_s, name, ((state, 1.0),))
+
+    def chronicle(self, story: Story) -> Chronicle:
+        """All that was seen, every part at its trigger, and what went wrong."""
+        recorder = self._recorder
+        dots = []
+        for outcome in story.outcomes:
+            kind, said = dot_of(outcome)
+            dots.append(Dot(outcome.truth.trigger_ns / NS, kind, f"part {outcome.truth.part_no}: {said}"))
+        recorder.dots("parts", dots)
+        for fault, began_s, ended_s in story.faults:
+            recorder.mark(FAULT_WORDS.get(fault.kind, fault.kind.replace("_", " ")), began_s, ended_s)
+        return recorder.done(max(story.line_s, self._last_s))
