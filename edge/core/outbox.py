@@ -26,6 +26,10 @@ SUSPICION_NS = 2 * S
 """A connection that ends this soon after a record was handed over throws suspicion on that record."""
 SUSPICIONS = 3
 BATCH_RECORDS = 64
+EVIDENCE_LEAST_BYTES = 16 * 1024
+EVIDENCE_FIRST_BYTES = 128 * 1024
+EVIDENCE_WAIT_NS = 2 * S
+"""Pictures under way delay a result by no more than about this: on a link where they take longer, fewer are sent at once."""
 
 
 class Stream:
@@ -38,12 +42,15 @@ class Stream:
         self.acked = max(heads.acked, heads.first - 1)
         self.next = self.acked + 1
         self.asked: int | None = None
-        self.flight: deque[tuple[int, int]] = deque()  # (last seq, bytes) of each batch handed over
+        self.flight: deque[tuple[int, int, int]] = deque()  # (last seq, bytes, when) of each batch handed over
+        self.most_bytes = EVIDENCE_FIRST_BYTES if kind == "evidence" else WINDOW_BYTES
         self.progress_ns = 0
         self.timeout_ns = ACK_TIMEOUT_NS
         self.suspicions = 0
         self.suspect = 0
         self.explained = False
+        self.hole = False
+        """The next batch shows what is no longer held of what a new ledger has not got."""
 
     @property
     def pending(self) -> bool:
@@ -65,8 +72,19 @@ class Stream:
     def window(self) -> tuple[int, int]:
         """Records and bytes that may still be handed over; after a suspicion, one record at a time."""
         most = 1 if self.suspicions >= SUSPICIONS - 1 else WINDOW_RECORDS
-        used = sum(size for _, size in self.flight)
-        return most - self.in_flight, WINDOW_BYTES - used
+        used = sum(size for _, size, _ in self.flight)
+        return most - self.in_flight, self.most_bytes - used
+
+    def landed(self, upto: int, now_ns: int) -> None:
+        """Batches were acknowledged. How long the last of them took says how many pictures the link can bear at once."""
+        used, since_ns = sum(size for _, size, _ in self.flight), None
+        while self.flight and self.flight[0][0] <= upto:
+            since_ns = self.flight.popleft()[2]
+        if self.kind == "evidence" and since_ns is not None:
+            most = self.most_bytes * EVIDENCE_WAIT_NS // max(1, now_ns - since_ns)
+            # what was never under way proves nothing about the link
+            upper = min(WINDOW_BYTES, max(2 * used, EVIDENCE_FIRST_BYTES))
+            self.most_bytes = max(EVIDENCE_LEAST_BYTES, min(upper, most))
 
 
 class Outbox:
@@ -115,16 +133,23 @@ class Outbox:
         asked, stream.asked = stream.asked, None
         if asked is None or not self._connected or asked != stream.next:
             return []  # from before a reconnect
-        if event.last < event.first:
+        effects: list[AgentEffect] = []
+        nothing = event.last < event.first
+        if stream.hole:
+            stream.hole = False
+            missing = SeqRange(asked, stream.committed if nothing else event.first - 1)
+            if missing.first <= missing.last:
+                effects.append(self._scribe.gap(now_ns, event.kind, missing, "acknowledged to a ledger before"))
+        if nothing:
             stream.next = stream.committed + 1
         else:
             if stream.in_flight == 0:
                 stream.progress_ns = now_ns
             stream.next = max(stream.next, event.last + 1)
-            stream.flight.append((event.last, event.bytes))
+            stream.flight.append((event.last, event.bytes, now_ns))
             self._sent_ns = now_ns
             self._scribe.count(f"sent_{event.kind}", event.last - event.first + 1)
-        return self.pump()
+        return effects + self.pump()
 
     def acknowledged(self, ack: Ack, now_ns: int) -> list[AgentEffect]:
         """The coordinator's word. A ledger never heard of gets everything that is still held."""
@@ -146,8 +171,7 @@ class Outbox:
                 stream.progress_ns = now_ns
                 stream.timeout_ns = ACK_TIMEOUT_NS
                 stream.suspicions = 0
-                while stream.flight and stream.flight[0][0] <= upto:
-                    stream.flight.popleft()
+                stream.landed(upto, now_ns)
                 effects.append(Free(kind, upto))
         return effects + self.pump()
 
@@ -203,6 +227,7 @@ class Outbox:
                 missing = SeqRange(1, stream.first - 1)
                 effects.append(self._scribe.gap(now_ns, kind, missing, f"acknowledged to ledger {known}"))
             stream.acked = stream.first - 1
+            stream.hole = stream.acked < stream.committed
             stream.rewind()
         return [*effects, self._scribe.event(now_ns, "LEDGER_CHANGED", "warning", ledger, before=known)]
 

@@ -105,9 +105,11 @@ def balance(agents: Sequence[AgentMachine], *ledgers: MemoryLedger) -> Books:
             journalled = _bits(1, head.last)
             missing = journalled & ~rows
             gaps = [gap for ledger in ledgers for gap in ledger.gaps(*key)]
+            explained = 0
             for gap in gaps:
-                missing &= ~_bits(gap.first, gap.last)
-                books.gaps += gap.last - gap.first + 1
+                explained |= _bits(gap.first, gap.last)
+            missing &= ~explained
+            books.gaps += (explained & ~rows).bit_count()
             acknowledged = _bits(1, max(streams[key].upto if key in streams else 0 for streams in all_streams))
             held = _bits(max(head.first, head.acked + 1), head.last) & ~acknowledged
             books.doubled += (rows & ~journalled).bit_count()

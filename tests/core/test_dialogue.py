@@ -103,6 +103,41 @@ def test_a_new_ledger_gets_all_that_is_held_and_a_gap_for_the_rest():
     assert of(Send, effects)[0].first_seq == 4
 
 
+def test_a_new_ledger_is_told_of_what_was_freed_in_this_life():
+    """It was acknowledged to the old one and let go; without a gap the new one would wait for it for ever."""
+    bench = online(ledger=b"old")
+    bench.feed(Committed("results", 9))
+    bench.feed(Sent("results", 1, 9, 10))
+    receive(bench, "ack", Ack("old", "log1", {"results": 7}))
+    (send,) = of(Send, receive(bench, "ack", Ack("new", "log1", {"results": 0})))
+    assert send.first_seq == 1, "whatever the journal still has"
+    effects = bench.feed(Sent("results", 6, 9, 10))
+    gaps = [a.record for a in of(Append, effects) if isinstance(a.record, Gap)]
+    assert [(g.kind, g.first, g.last) for g in gaps] == [("results", 1, 5)]
+    receive(bench, "ack", Ack("new", "log1", {"results": 9}))
+    assert not bench.core.talk.waiting()
+
+
+def test_pictures_under_way_shrink_on_a_slow_link_and_grow_on_a_fast_one():
+    def under_way(took_ms: int, rounds: int) -> int:
+        """So many pictures of 10 kB are handed over at once, in the end."""
+        bench = online()
+        asked = of(Send, bench.feed(Committed("evidence", 2000)))
+        first = last = 1
+        for _ in range(rounds):
+            first = last
+            while asked:
+                asked = of(Send, bench.feed(Sent("evidence", last, last, 10_000), after_ms=0))
+                last += 1
+            bench.now_ns += took_ms * 1_000_000
+            asked = of(Send, receive(bench, "ack", Ack("ledger", "log1", {"evidence": last - 1})))
+        return last - first
+
+    assert under_way(50, 1) == 14
+    assert under_way(50, 12) > 100
+    assert under_way(3000, 12) <= 2
+
+
 def test_a_coordinator_that_waits_for_what_is_gone_is_told_once():
     bench = online(heads={**dict.fromkeys(KINDS, heads()), "results": heads(9, 6, 7)}, ledger=b"led")
     told = [receive(bench, "ack", Ack("led", "log1", {"results": 2})) for _ in range(2)]

@@ -21,7 +21,7 @@ from sims.virtual.fleet_spec import limits_of, load_fleet
 
 FAST = [
     "duplicate-id",
-    "disk-slow",
+    "evidence-flood",
     "mixed-versions",
     "power-cut",
     "settings-during-outage",
