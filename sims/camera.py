@@ -8,6 +8,7 @@ from typing import Protocol, cast
 
 import cv2
 
+from sims.lens import bumped, dirty
 from sims.parts import Part
 from sims.scenario import CameraSpec
 from sims.scene import Box, Light, PartAt, Scene
@@ -68,6 +69,8 @@ class Camera:
         self._ahead: _Ahead | None = None
         self._frame_no = 0
         self.last: Picture | None = None
+        self.grime = 0.0
+        self.bump_mm = 0.0
         self.exposures: dict[int, Exposure] = {}
         """Every exposure by frame number, for the score: where each part stood in its picture."""
         self.boxes: dict[int, list[Box]] = {}
@@ -117,18 +120,20 @@ class Camera:
         """The picture of an exposure that was made, drawn again (JPEG); without what broke the camera then."""
         with self._lock:
             self._ahead = None  # drawn for another moment
-            return self._draw(self.exposures[frame_no], frame_no, dark=False)
+            return self._draw(self.exposures[frame_no], frame_no, dark=False, clean=True)
 
     def _light(self, exposure: Exposure, *, dark: bool) -> Light:
         # in steps, so that the scene's map of the light can be used again; 1 % is below the sensor's noise
         gain = round(exposure.gain, 2) * (_DARK_GAIN if dark else 1.0)
         return Light(gain=gain, gradient=self._gradient, drift=round(exposure.drift * 50) / 50)
 
-    def _draw(self, exposure: Exposure, frame_no: int, *, dark: bool) -> bytes:
+    def _draw(self, exposure: Exposure, frame_no: int, *, dark: bool, clean: bool = False) -> bytes:
         light = self._light(exposure, dark=dark)
         image = self._shifted(exposure, light)
         if image is None:
             image = self._render(exposure, light, frame_no)
+        if not clean:
+            image = dirty(bumped(image, self.bump_mm / self.spec.mm_per_px), self.grime)
         _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, self.spec.jpeg_quality])
         return data.tobytes()
 

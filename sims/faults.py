@@ -28,16 +28,23 @@ FaultKind = Literal[
     "power_cut",
     "clock_step",
     "ledger_slow",
+    "lens_dirty",
+    "camera_bumped",
+    "plc_reboot",
 ]
 """``…_kill`` is ``kill -9``, and a new start after ``for_s``; ``broker_restart`` likewise. ``light_drift`` ages the
-light to ``value`` (0 to 1) within ``for_s`` and leaves it there; ``network_slow`` delays by ``value`` seconds."""
+light to ``value`` (0 to 1) within ``for_s`` and leaves it there; ``network_slow`` delays by ``value`` seconds. ``lens_dirty``: grease and dust, ``value`` 0 to 1; ``camera_bumped``: pushed
+``value`` cm across the belt."""
 
 KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 
-VIRTUAL_ONLY: frozenset[str] = frozenset({"disk_full", "disk_slow", "power_cut", "clock_step", "ledger_slow"})
+VIRTUAL_ONLY: frozenset[str] = frozenset(
+    {"disk_full", "disk_slow", "power_cut", "clock_step", "ledger_slow", "plc_reboot"}
+)
 """What cannot be done to the machine that the live run itself stands on. ``disk_…``, ``power_cut`` and ``clock_step`` are
 of the agent's machine; ``…_slow`` makes every sync or commit ``value`` seconds longer, ``clock_step`` sets UTC back by
-``value`` hours for so long.
+``value`` hours for so long. ``plc_reboot``: the belt stands, nothing answers; then the operator clears what is between
+camera and gate, and the program begins anew.
 """
 
 

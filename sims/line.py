@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from msgspec import Struct
 
 from sims.plc import FAIL, NONE, Inputs, PlcProgram, PlcSpec, Registers
-from sims.world import NS, Belt, Fate, Lamp, World
+from sims.world import NS, Belt, BeltPart, Fate, Lamp, World
 
 
 class Written(Struct, frozen=True):
@@ -67,6 +67,8 @@ class Line:
         self.regs = Registers(part_no=plc.part_no_start % (1 << 16), encoder=self.world.encoder)
         self.scan_ns = round(plc.scan_ms * 1e6)
         self.standstill_ns = 0
+        self.plc_off = False
+        self._unseen: list[BeltPart] = []
         self._seen: dict[int, _Seen] = {}
         self._of_part_no: dict[int, int] = {}
         self._gate = False
@@ -89,7 +91,14 @@ class Line:
 
     def scan(self) -> list[int]:
         """Advance world and program by one scan. Returns the indices of parts that reached the eye."""
+        if self.plc_off:
+            self._gate = self._run = False
         arrived = self.world.step(self.scan_ns / NS, gate=self._gate, run=self._run)
+        if self.plc_off:
+            self.standstill_ns += self.scan_ns
+            self._unseen += arrived  # as the belt ran out; the program sees them standing before the eye
+            return []
+        arrived, self._unseen = self._unseen + arrived, []
         inputs = Inputs(self.world.t_ns, self.world.eye, self.world.encoder, self.world.eye_latched)
         out = self.program.scan(inputs, self.regs)
         self._gate, self._run = out.gate, out.run
@@ -101,6 +110,12 @@ class Line:
             self.world.take_off(self._of_part_no[tracked.part_no])
         self._follow()
         return [part.index for part in arrived]
+
+    def restart_plc(self) -> None:
+        """The PLC's program begins anew, when the operator has taken off what it had tracked."""
+        self.plc_off, self._run = False, True
+        for tracked in self.program.restart(self.regs):
+            self.world.take_off(self._of_part_no[tracked.part_no])
 
     def write_result(self, part_no: int, code: int, t_ns: int) -> None:
         """The agent's registers 100 and 101 were written, ``t_ns`` after the line began."""

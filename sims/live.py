@@ -35,10 +35,10 @@ from sims.live_ledger import LedgerView, journal_heads
 from sims.live_line import LiveLine
 from sims.live_process import Daemon
 from sims.live_watch import agent_status, answers, backlog, free_port, pause, wait_for
-from sims.parts import Part, make_parts
+from sims.parts import Part
 from sims.plc_server import PlcServer
 from sims.proxy import Proxy
-from sims.scenario import Scenario, bundle_path
+from sims.scenario import Scenario, bundle_path, parts_of
 from sims.score_model import Report
 from sims.story import Document, Left, Story
 
@@ -69,8 +69,8 @@ def run_live(
     if not bundle.exists():
         raise InputError("MODEL_ABSENT", f"there is no model at {bundle}", hint="see [model] of the scenario")
     work = fresh(out / "run")
-    head, product = scenario.scenario, scenario.product
-    parts = make_parts(head.parts, seed, product.defect_rate, kinds=product.kinds, severity=product.severity)
+    head = scenario.scenario
+    parts = parts_of(scenario, seed)
     story = Story(parts)
     switch_s = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_S)

@@ -47,7 +47,11 @@ def do(rig: Rig, step: Step) -> None:
         case "light_drift":
             if step.begins:
                 rig.live.age_light(fault.value, fault.for_s)
-        case "disk_full" | "disk_slow" | "power_cut" | "clock_step" | "ledger_slow":
+        case "lens_dirty":
+            rig.camera.camera.grime = fault.value if step.begins else 0.0
+        case "camera_bumped":
+            rig.camera.camera.bump_mm = 10.0 * fault.value if step.begins else 0.0
+        case "disk_full" | "disk_slow" | "power_cut" | "clock_step" | "ledger_slow" | "plc_reboot":
             pass  # refused before anything was started
         case _:
             assert_never(fault.kind)

@@ -88,6 +88,8 @@ class Part(Struct, frozen=True):
     defects: tuple[Defect, ...] = ()
     y_offset_mm: float = 0.0
     angle_rad: float = 0.0
+    finish: float = 1.0
+    """How rough the surface is brushed, beside the usual."""
 
 
 def visible_size_mm(defect: Defect) -> float:

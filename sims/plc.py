@@ -175,6 +175,16 @@ class PlcProgram:
         self._tell(inputs, regs)
         return Outputs(gate=gate, run=self._stopped_ns is None)
 
+    def restart(self, regs: Registers) -> list[Tracked]:
+        """After a reboot: numbers go on (retentive memory), the rest is forgotten. Returns what must be taken off."""
+        cleared = list(self.tracked)
+        for part in cleared:
+            part.choice = part.choice or "stop"
+            self._forget(part)
+        regs.result_code, regs.line_stop, regs.coil_stop, regs.coil_reject = NONE, 0, False, False
+        self._stopped_ns, self._stop_asked, self._coil = None, False, False
+        return cleared
+
     def part_now(self, part_no: int) -> Tracked | None:
         """The part of this number, the newest first; None if it is not remembered."""
         both = [*self._past, *self.tracked]

@@ -84,7 +84,7 @@ def as_html(report: Report, told: Told) -> str:
         goals=_goals(report.goals),
         score=_score(report.score),
         style=STYLE,
-        lanes=lanes(told.chronicle) if told.chronicle else "",
+        lanes=lanes(told.chronicle, curves=False) if told.chronicle else "",
         timeline=timeline(told.outcomes, told.faults, told.line_s),
         recall=recall(report.score.recall),
         gallery="".join(_shelf(shelf) for shelf in told.shelves),

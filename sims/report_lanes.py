@@ -31,11 +31,20 @@ svg.lanes .pass{fill:var(--c0)}svg.lanes .fail{fill:var(--s-apart)}svg.lanes .un
 svg.lanes .escape,svg.lanes .wrong{fill:var(--s-off)}svg.lanes .overkill{fill:#d946a6}
 """
 
+DOT_WORDS = {
+    "pass": "pass",
+    "fail": "fail",
+    "unsure": "unsure",
+    "none": "no verdict",
+    "overkill": "good, rejected",
+    "escape": "bad, let through",
+    "wrong": "wrong part",
+}
 Place = Callable[[float], float]
 
 
-def lanes(chronicle: Chronicle) -> str:
-    """The whole picture; empty text when nothing was recorded."""
+def lanes(chronicle: Chronicle, *, curves: bool = True) -> str:
+    """The whole picture, without its ``curves`` where they are shown elsewhere; empty when nothing was recorded."""
     if not chronicle.lanes:
         return ""
     span_s = max(chronicle.seconds, 1.0)
@@ -46,7 +55,7 @@ def lanes(chronicle: Chronicle) -> str:
     rows = _label_rows(chronicle.marks, x)
     top = 6 + LABEL_H * (1 + max(rows, default=-1))
     lane_h = 20 if len(chronicle.lanes) <= 14 else 15
-    plots = _plots(chronicle.curves)
+    plots = _plots(chronicle.curves) if curves else {}
     lanes_end = top + lane_h * len(chronicle.lanes)
     axis_y = lanes_end + 14
     bottom = axis_y + AXIS_H + (PLOT_H + 24) * len(plots)
@@ -55,8 +64,8 @@ def lanes(chronicle: Chronicle) -> str:
     for number, lane in enumerate(chronicle.lanes):
         out.append(_lane(lane, top + number * lane_h, lane_h, x))
     out += [f'<text x="{x(t_s):.1f}" y="{axis_y}" text-anchor="middle">{clock(t_s)}</text>' for t_s in _ticks(span_s)]
-    for number, (name, curves) in enumerate(plots.items()):
-        out.append(_plot(name, curves, axis_y + AXIS_H + number * (PLOT_H + 24), x))
+    for number, (name, drawn) in enumerate(plots.items()):
+        out.append(_plot(name, drawn, axis_y + AXIS_H + number * (PLOT_H + 24), x))
     out.append(_keys(chronicle, bottom + 14))
     return "".join([*out, "</svg>"])
 
@@ -132,9 +141,9 @@ def _lane(lane: Lane, y: float, lane_h: int, x: Place) -> str:
     return "".join(out)
 
 
-def _plots(curves: Sequence[Curve]) -> dict[str, list[Curve]]:
+def _plots(found: Sequence[Curve]) -> dict[str, list[Curve]]:
     plots: dict[str, list[Curve]] = {}
-    for curve in curves:
+    for curve in found:
         plots.setdefault(curve.plot, []).append(curve)
     return plots
 
@@ -179,6 +188,12 @@ def _keys(chronicle: Chronicle, y: float) -> str:
             out.append(f'<rect class="st-{state}" x="{at:.0f}" y="{y - 9}" width="10" height="10" rx="2"/>')
             out.append(f'<text x="{at + 15:.0f}" y="{y}">{words}</text>')
             at += _wide(words) + 22
+    kinds = {dot.kind for lane in chronicle.lanes for dot in lane.dots}
+    for kind, words in DOT_WORDS.items():
+        if kind in kinds:
+            out.append(f'<rect class="{kind}" x="{at:.0f}" y="{y - 9}" width="4" height="10"/>')
+            out.append(f'<text x="{at + 9:.0f}" y="{y}">{words}</text>')
+            at += _wide(words) + 14
     return "".join(out)
 
 

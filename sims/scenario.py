@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
-from msgspec.structs import asdict, fields
+from msgspec.structs import asdict, fields, replace
 
 from edge.config import Locator, checked, parse_toml, read_toml
 from edge.errors import ConfigError
 from sims.faults import Fault, overlapping
-from sims.parts import KINDS, DefectKind
+from sims.parts import KINDS, DefectKind, Part, make_parts
 from sims.plc import PlcSpec
 from sims.virtual.spec import VirtualSpec
 from sims.world import Belt, Lamp
@@ -52,6 +52,9 @@ class Product(Struct, frozen=True, forbid_unknown_fields=True):
     defect_rate: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.5
     severity: Annotated[float, Meta(gt=0.0, le=10.0)] = 1.0
     kinds: Annotated[tuple[DefectKind, ...], Meta(min_length=1)] = KINDS
+    new_from_part: Count = 0
+    """From this part on (counted from 1; 0: none) the plates are another supplier's, brushed ``new_finish`` times as rough."""
+    new_finish: Annotated[float, Meta(ge=0.0, le=10.0)] = 1.0
 
 
 class CameraSpec(Struct, frozen=True, forbid_unknown_fields=True):
@@ -129,6 +132,18 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
         """About how long the last part takes to leave the belt, without stops."""
         way_mm = self.belt.pitch_mm * (self.scenario.parts - 1) + self.belt.end_mm
         return way_mm / self.belt.speed_mm_s
+
+
+def parts_of(scenario: Scenario, seed: int) -> tuple[Part, ...]:
+    """What comes down the belt."""
+    product = scenario.product
+    made = make_parts(
+        scenario.scenario.parts, seed, product.defect_rate, kinds=product.kinds, severity=product.severity
+    )
+    if not product.new_from_part:
+        return made
+    first = product.new_from_part - 1
+    return made[:first] + tuple(replace(part, finish=product.new_finish) for part in made[first:])
 
 
 def goal_limits(goals: Goals) -> dict[str, float]:

@@ -84,7 +84,7 @@ def _draw(part: Part, relief: F32, px_per_mm: float) -> tuple[Canvas, F32]:
     piece = cv2.flip(piece, int(rng.integers(-1, 2)))
     brightness = _REFLECTANCE * float(rng.uniform(0.95, 1.05))
     canvas = Canvas(
-        reflectance=brightness * (1.0 + float(rng.uniform(0.035, 0.05)) * piece),
+        reflectance=brightness * (1.0 + part.finish * float(rng.uniform(0.035, 0.05)) * piece),
         solid=_plate(rows, cols, part, px_per_mm),
         stain=np.zeros((rows, cols), np.float32),
         labels=np.zeros((rows, cols), np.uint8),

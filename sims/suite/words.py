@@ -101,9 +101,9 @@ def line_seen(score: Score) -> str:
     ]
     if score.uninspected:
         held = score.uninspected - score.uninspected_not_held
-        of = "all of them rejected or held" if not score.uninspected_not_held else f"{held} of them rejected or held"
-        said.append(f"{count(score.uninspected, 'part').capitalize()} could not be inspected, {of}.")
-    wrong = _some([(score.lost, "lost"), (score.doubled, "there twice"), (score.pending, "not delivered")])
+        of = "every one was rejected or held" if not score.uninspected_not_held else f"{held} were rejected or held"
+        said.append(f"{count(score.uninspected, 'part').capitalize()} could not be inspected; {of}.")
+    wrong = _some([(score.lost, "lost"), (score.doubled, "there twice")])
     said.append(f"Records: {wrong}." if wrong else "Every record is in the ledger, once.")
     if score.latency_ms.p50 is not None:
         said.append(f"A verdict took {score.latency_ms.p50:.0f} ms, at worst {score.latency_ms.max or 0:.0f} ms.")

@@ -27,8 +27,7 @@ from sims.faults import Fault, Step, timeline
 from sims.line import Line
 from sims.live_config import SITE, agent_tables
 from sims.memory_ledger import MemoryLedger
-from sims.parts import make_parts
-from sims.scenario import Scenario, bundle_path
+from sims.scenario import Scenario, bundle_path, parts_of
 from sims.score_model import Report
 from sims.story import Document, Story
 from sims.virtual.bus import PlcBus, Setup
@@ -65,7 +64,7 @@ class Cell:
     ) -> None:
         """Raises JidokaError. ``looker`` stands for the scenario's model."""
         self.scenario, self.seed = scenario, seed
-        virtual, head, product = scenario.virtual, scenario.scenario, scenario.product
+        virtual = scenario.virtual
         bundle = bundle_path(scenario.model, file)
         if not bundle.exists():
             raise InputError("MODEL_ABSENT", f"there is no model at {bundle}", hint="see [model] of the scenario")
@@ -80,7 +79,7 @@ class Cell:
         )
         self._looker: Looker = looker or onnx
         self._delays = onnx.delays(virtual.delays)
-        parts = make_parts(head.parts, seed, product.defect_rate, kinds=product.kinds, severity=product.severity)
+        parts = parts_of(scenario, seed)
         self.story = Story(parts)
         self.kernel = Kernel(seed, trace)
         self.net = Net(self.kernel, kind=MAPS[virtual.net])
@@ -124,6 +123,7 @@ class Cell:
         self._until_empty(show)
         self._end_faults()
         self._settle()
+        self.watch.over = True
         self.agent.stop("the run is over")
         self._advance(2 * NS)
         story = self.story

@@ -44,6 +44,12 @@ def do(rig: Rig, step: Step, t_ns: int) -> None:
             rig.agent.kill() if begins else rig.agent.start(t_ns)
         case "coordinator_kill":
             rig.coordinator.kill() if begins else rig.coordinator.start(t_ns)
+        case "plc_reboot":
+            rig.line.reboot() if begins else rig.line.restart()
+        case "lens_dirty":
+            rig.sensor.camera.grime = fault.value if begins else 0.0
+        case "camera_bumped":
+            rig.sensor.camera.bump_mm = 10.0 * fault.value if begins else 0.0
         case "light_drift":
             if begins:
                 rig.line.line.world.age_light(fault.value, fault.for_s)

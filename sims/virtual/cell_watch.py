@@ -15,11 +15,18 @@ FAULT_WORDS = {
     "plc_gone": "PLC gone",
     "plc_frozen": "PLC frozen",
     "light_drift": "light ages",
+    "lens_dirty": "dirty lens",
+    "plc_reboot": "PLC reboots",
+    "network_cut": "network cut",
     "clock_step": "clock is wrong",
     "disk_slow": "slow disk",
     "ledger_slow": "slow ledger",
 }
 BEHIND = 3
+WAITING = "waiting to be sent"
+LATENCY = "ms to verdict"
+FEW = 8
+"""So many records under way are no news."""
 
 
 class CellWatch:
@@ -29,9 +36,13 @@ class CellWatch:
         self._cell = cell
         self._recorder = Recorder()
         self._last_s = 0.0
+        self.over = False
+        """The run is being ended: what stops now, stops on purpose."""
 
     def look(self, t_s: float) -> None:
         """How it is now."""
+        if self.over:
+            return
         self._last_s = t_s
         cell = self._cell
         process = cell.agent.process
@@ -44,7 +55,7 @@ class CellWatch:
         self._see("coordinator", "off" if cell.coordinator.process is None else heard)
         waiting = sum(process.core.talk.backlog().values()) if process is not None else None
         if waiting is not None:
-            self._recorder.plot(t_s, "waiting to be sent", "waiting", waiting)
+            self._recorder.plot(t_s, WAITING, "waiting", waiting)
 
     def _agent(self) -> State:
         process = self._cell.agent.process
@@ -68,6 +79,12 @@ class CellWatch:
             kind, said = dot_of(outcome)
             dots.append(Dot(outcome.truth.trigger_ns / NS, kind, f"part {outcome.truth.part_no}: {said}"))
         recorder.dots("parts", dots)
+        for outcome in story.outcomes:
+            if outcome.truth.latency_ms is not None:
+                recorder.plot(outcome.truth.trigger_ns / NS, LATENCY, "latency", outcome.truth.latency_ms)
         for fault, began_s, ended_s in story.faults:
             recorder.mark(FAULT_WORDS.get(fault.kind, fault.kind.replace("_", " ")), began_s, ended_s)
-        return recorder.done(max(story.line_s, self._last_s))
+        chronicle = recorder.done(max(story.line_s, self._last_s))
+        few = [c for c in chronicle.curves if c.plot == WAITING and max(v for _, v in c.points) <= FEW]
+        chronicle.curves = [curve for curve in chronicle.curves if curve not in few]
+        return chronicle

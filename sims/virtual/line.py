@@ -55,6 +55,16 @@ class LineNode:
             self.done_ns = t_ns
         self._kernel.post(t_ns + self._line.scan_ns, self, None)
 
+    def reboot(self) -> None:
+        """The PLC has no power, or begins anew: outputs off, nothing answers, the belt stands."""
+        self.plc_health = "gone"
+        self._line.plc_off = True
+
+    def restart(self) -> None:
+        """Its program runs again, with nothing between camera and gate."""
+        self.plc_health = "ok"
+        self._line.restart_plc()
+
     def line_ns(self) -> int:
         """Line time of this moment, also between two scans."""
         return 0 if self._origin_ns is None else self._kernel.now_ns - self._origin_ns

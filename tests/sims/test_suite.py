@@ -22,9 +22,9 @@ from sims.virtual.fleet_spec import limits_of, load_fleet
 FAST = [
     "duplicate-id",
     "evidence-flood",
+    "dirty-lens",
     "mixed-versions",
     "power-cut",
-    "settings-during-outage",
     "unsure-parts",
 ]
 
@@ -129,6 +129,21 @@ def test_a_disk_that_waits_is_seen(tmp_path: Path) -> None:
 def test_a_twin_that_is_not_there_raises_no_alarm(tmp_path: Path) -> None:
     day = changed("duplicate-id", tmp_path, ('kind = "duplicate_id"', 'kind = "agent_kill"'))
     assert missed(day) == {"AGENT_ID_TAKEN_min"}
+
+
+def test_without_the_stop_rule_a_dirty_lens_fills_the_bin(tmp_path: Path) -> None:
+    day = changed("dirty-lens", tmp_path, ("consecutive = 6", "consecutive = 0"))
+    assert missed(day) == {"overkill"}
+
+
+def test_a_plc_that_lets_pass_what_nobody_saw_breaks_the_promise(tmp_path: Path) -> None:
+    day = changed("camera-frozen", tmp_path, ("[model]", '[plc]\nno_verdict = "pass"\n\n[model]'))
+    assert {"uninspected_not_held", "escapes"} <= missed(day)
+
+
+def test_a_camera_that_loses_the_part_is_seen(tmp_path: Path) -> None:
+    day = changed("camera-bumped", tmp_path, ("value = 1.0", "value = 6.0"))
+    assert missed(day)
 
 
 def test_cells_that_are_off_inspect_nothing(tmp_path: Path) -> None:
