@@ -85,15 +85,14 @@ def _run(read: Read, *, forget_remote: bool, note: Callable[[str], None], record
     # A thread that has work waits at most so long for one that computes in Python; the default of 5 ms is most of a
     # part's time, and an overlay being drawn cost a verdict two of them.
     sys.setswitchinterval(SWITCH_S)
-    from edge.shell.memory import keep_large_blocks_apart
-
-    keep_large_blocks_apart()
     loaded = complete(read)
     from edge.shell.agent import Agent
     from edge.shell.assemble import check_labels, load_models, notes_of
     from edge.shell.logs import make_logger
+    from edge.shell.memory import keep_large_blocks_apart
 
     models = load_models(loaded, early)
+    keep_large_blocks_apart()  # now: a session in the making takes and gives back much, and was 20 ms slower with it
     # Until here a signal ends us at once; from here on there is something to close in good order.
     signals = Signals()
     try:
