@@ -8,7 +8,8 @@ matters little. ``agents_1000_60s``: a minute of 1,000 agents with a result a se
 ``scaling_10_10000``: the dearest agent-second of fleets of 10 to 10,000, over one of a fleet of 10.
 ``cell_speed``: line time over CPU time of a cell with rendered 640x480 frames and the demo model.
 ``memory_per_agent``: what a process with 1,000 agents holds at its highest beyond one with 10, ledger and broker
-included, by agent.
+included, by agent. ``suite``: the plant's bad days, all of them, over two processes, in seconds of the wall's clock;
+``suite_broken``: promises broken in it.
 """
 
 from __future__ import annotations
@@ -24,12 +25,25 @@ from figures import Row, main, median
 
 JIDOKA = Path(sys.executable).with_name("jidoka")
 LAG_MS = 2000.0
+SUITE_S = 300.0
 AGENTS_S = 20.0
 SCALING = 2.0
 SIZES = {10: 3, 100: 3, 1000: 1, 10_000: 1}
 """Agents of a fleet, and how often it is run: small ones are over before a processor has come up to speed."""
 CELL_SPEED = 5.0
 MEMORY_KB = 50.0
+
+
+def suite(_args: argparse.Namespace, folder: Path) -> Sequence[Row]:
+    command = [str(JIDOKA), "sim", "suite", "--jobs", "2", "--out", str(folder / "suite"), "--json"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    document = json.loads(done.stdout)
+    broken = [day["name"] for day in document["days"] if not day["ok"]]
+    print(f"suite: {len(document['days'])} days; broken: {', '.join(broken) or 'none'}", file=sys.stderr)
+    return [
+        Row("suite", document["took_s"], SUITE_S, unit="s"),
+        Row("suite_broken", float(len(broken)), 0.0, unit="promises"),
+    ]
 
 
 def swarm_1000(args: argparse.Namespace, folder: Path) -> Sequence[Row]:
@@ -82,6 +96,7 @@ ROWS: dict[str, Callable[[argparse.Namespace, Path], Sequence[Row]]] = {
     "scaling_10_10000": scaling_10_10000,
     "cell_speed": cell_speed,
     "memory_per_agent": memory_per_agent,
+    "suite": suite,
     "swarm_1000": swarm_1000,
 }
 

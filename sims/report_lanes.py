@@ -63,7 +63,10 @@ def lanes(chronicle: Chronicle, *, curves: bool = True) -> str:
     out += _bands(chronicle.marks, rows, x, bottom)
     for number, lane in enumerate(chronicle.lanes):
         out.append(_lane(lane, top + number * lane_h, lane_h, x))
-    out += [f'<text x="{x(t_s):.1f}" y="{axis_y}" text-anchor="middle">{clock(t_s)}</text>' for t_s in _ticks(span_s)]
+    out += [
+        f'<text x="{min(x(t_s), WIDTH - 20):.1f}" y="{axis_y}" text-anchor="middle">{clock(t_s)}</text>'
+        for t_s in _ticks(span_s)
+    ]
     for number, (name, drawn) in enumerate(plots.items()):
         out.append(_plot(name, drawn, axis_y + AXIS_H + number * (PLOT_H + 24), x))
     out.append(_keys(chronicle, bottom + 14))

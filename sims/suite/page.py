@@ -97,6 +97,6 @@ def _day(day: Day, *, alone: bool) -> str:
 
 
 def _goal(goal: Goal) -> str:
-    value = "–" if goal.value is None else f"{goal.value:,g}"
+    value = "–" if goal.value is None else f"{round(goal.value, 1):,}".removesuffix(".0")
     style = "" if goal.ok else ' class="missed"'
     return f"<li{style}>{escape(goal_words(goal))}: <b>{value}</b> ({limit_of(goal)})</li>"

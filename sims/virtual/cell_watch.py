@@ -84,7 +84,7 @@ class CellWatch:
                 recorder.plot(outcome.truth.trigger_ns / NS, LATENCY, "latency", outcome.truth.latency_ms)
         for fault, began_s, ended_s in story.faults:
             recorder.mark(FAULT_WORDS.get(fault.kind, fault.kind.replace("_", " ")), began_s, ended_s)
-        chronicle = recorder.done(max(story.line_s, self._last_s))
+        chronicle = recorder.done(self._last_s)
         few = [c for c in chronicle.curves if c.plot == WAITING and max(v for _, v in c.points) <= FEW]
         chronicle.curves = [curve for curve in chronicle.curves if curve not in few]
         return chronicle

@@ -127,6 +127,7 @@ def _score(fleet: FleetRig, caught_up_s: float | None) -> FleetScore:
     kernel, tally, ledgers, desk = fleet.kernel, fleet.tally, fleet.ledgers, fleet.desk
     agents = [*fleet.agents, *fleet.twins]
     books = balance(agents, *ledgers)
+    books.pending = balance(fleet.agents, *ledgers).pending  # what a clone holds that was taken away is nobody's
     lags: Counter[int] = sum((ledger.lags_ms for ledger in ledgers), Counter())
     codes: Counter[str] = sum((ledger.codes for ledger in ledgers), Counter())
     rows = sum(marks.bit_count() for ledger in ledgers for marks in ledger.marked.values())

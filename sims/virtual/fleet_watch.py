@@ -23,10 +23,10 @@ class FleetWatch:
         self._fleet = fleet
         self._recorder = Recorder()
         self._every_s = max(1.0, fleet.spec.fleet.seconds / LOOKS)
-        self._next_s = 0.0
+        self._next_s = fleet.spec.fleet.start_within_s + 1.0  # until then they start, one after another
         self._last_s = 0.0
+        self._backlog = [0] * len(fleet.agents)
         self._lanes = _lanes(fleet)
-        self.look(0.0)
 
     def look(self, t_s: float) -> None:
         """How it is now."""
@@ -44,10 +44,17 @@ class FleetWatch:
         made, kept = fleet.tally.frames, sum(ledger.lags_ms.total() for ledger in fleet.ledgers)
         recorder.plot(t_s, "parts so far", "judged", made)
         recorder.plot(t_s, "parts so far", "in the ledger", kept)
-        recorder.plot(t_s, "not in the ledger yet", "waiting", max(0, made - kept))
+        recorder.plot(t_s, "waiting to be sent", "waiting", self._waiting())
         if fleet.spec.operators.people:
             recorder.plot(t_s, "open questions", "open", fleet.desk.waiting)
         self._last_s = t_s
+
+    def _waiting(self) -> int:
+        """Results in journals that no ledger has acknowledged; of a machine that is off, as it was."""
+        for number, agent in enumerate(self._fleet.agents):
+            if agent.process is not None:
+                self._backlog[number] = agent.process.core.talk.backlog()["results"]
+        return sum(self._backlog)
 
     def chronicle(self) -> Chronicle:
         """All that was seen, and what went wrong meanwhile."""
@@ -59,7 +66,7 @@ class FleetWatch:
         for wish in spec.wishes:
             recorder.mark("settings from afar" + (f": {wish.group}" if wish.group else ""), wish.at_s, wish.at_s)
         if spec.operators.people:
-            recorder.mark("people at the review desk", spec.operators.from_s, spec.fleet.seconds)
+            recorder.mark("people at the review desk", spec.operators.from_s, spec.operators.from_s)
         return recorder.done(self._last_s)
 
 
