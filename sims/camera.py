@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import Protocol, cast
+from functools import cached_property
+from typing import ClassVar, Protocol, cast
 
 import cv2
 
@@ -59,12 +60,15 @@ class Camera:
     exposure only the few pixels that the part is elsewhere are made good: belt and parts move as one.
     """
 
+    draws: ClassVar[bool] = True
+    """Whether its pictures are pictures."""
+
     def __init__(self, spec: CameraSpec, live: Sight, parts: tuple[Part, ...], gradient: float, seed: int) -> None:
         self.spec = spec
         self._live = live
         self._parts = parts
         self._gradient = gradient
-        self._scene = Scene(spec.width_px, spec.height_px, spec.mm_per_px, seed)
+        self._seed = seed
         self._lock = threading.Lock()
         self._ahead: _Ahead | None = None
         self._frame_no = 0
@@ -75,6 +79,11 @@ class Camera:
         """Every exposure by frame number, for the score: where each part stood in its picture."""
         self.boxes: dict[int, list[Box]] = {}
         """Where the defects of a part are in a picture in which it is centred."""
+
+    @cached_property
+    def _scene(self) -> Scene:
+        """Made when the first picture is drawn: its textures take a tenth of a second."""
+        return Scene(self.spec.width_px, self.spec.height_px, self.spec.mm_per_px, self._seed)
 
     @property
     def view_mm(self) -> float:

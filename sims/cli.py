@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from edge.cli.common import note, say, say_json, say_table
 from edge.errors import ConfigError, Exit
 from sims.cli_replay import compare, replay
+from sims.hunt.cli import hunt
 from sims.suite.cli import suite
 from sims.swarm.cli import swarm
 
@@ -56,6 +57,7 @@ def run(
 
 app.command()(swarm)
 app.command()(suite)
+app.command()(hunt)
 app.command("replay")(replay)
 app.command("compare")(compare)
 
@@ -162,6 +164,8 @@ def _run_fleet(file: Path, *, live: bool, seed: int | None, json: bool, out: Pat
         rows.append(("lag, ms", f"p50 {lag.p50}  p99 {lag.p99}  max {lag.max}"))
         say_table(("score", report.scenario), rows)
         _tell_goals(report.goals)
+        for broken in fleet.broken:
+            note(f"broken: {broken.name}: {broken.what}")
         say(f"trace: {report.trace_hash}")
         say(f"report: {report.report}")
     raise typer.Exit(int(Exit.OK if report.ok else Exit.MISSED))

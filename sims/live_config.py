@@ -22,6 +22,8 @@ def agent_tables(
     belt, plc = scenario.belt, scenario.plc
     counts = belt.counts_per_mm
     to_decision_ms = (belt.decision_mm - belt.camera_mm) / belt.speed_mm_s * 1000.0
+    if plc.mode == "coil" and plc.gate == "plc":  # a pulse after the next trigger would be the next part's
+        to_decision_ms = min(to_decision_ms, (belt.pitch_mm - 2 * belt.pitch_jitter_mm) / belt.speed_mm_s * 1000.0)
     tables: dict[str, dict[str, Any]] = {
         "agent": {"id": AGENT, "site": SITE, "data_dir": "agent-data"},
         "sources": {

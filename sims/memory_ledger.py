@@ -23,8 +23,10 @@ MOST_MARKED = 1 << 24
 class MemoryLedger:
     """A :class:`edge.ports.Ledger` that forgets everything with the process."""
 
-    def __init__(self, ledger_id: str = "memory", *, keep_rows: bool = True) -> None:
-        """``keep_rows``: without, only one bit a row is, for fleets whose results nobody wants to read."""
+    def __init__(self, ledger_id: str = "memory", *, keep_rows: bool = True, marks: bool = False) -> None:
+        """``keep_rows``: without, only one bit a row is, for fleets whose results nobody wants to read; ``marks``: those
+        bits also where rows are kept.
+        """
         self.ledger_id = ledger_id
         self.malformed = 0
         self.commits = 0
@@ -40,6 +42,7 @@ class MemoryLedger:
         self.heed: Callable[[Result], None] | None = None
         """Told of each new result that says ``unsure``, where rows are not kept."""
         self._keep_rows = keep_rows
+        self._marks = marks or not keep_rows
         self._streams: dict[StreamKey, Stream] = {}
         self._gaps: dict[StreamKey, set[SeqRange]] = {}
         self._desired: dict[tuple[str, str], Desired] = {}
@@ -63,7 +66,7 @@ class MemoryLedger:
         if self._keep_rows:
             for row in out.rows:
                 self.rows.setdefault((row.key, row.seq), row.record)
-        else:
+        if self._marks:
             marked = self.marked
             new = [row for row in out.rows if not marked.get(row.key, 0) >> row.seq & 1]
             self._mark(batches)

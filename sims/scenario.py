@@ -85,7 +85,9 @@ class LinkSpec(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Goals(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What must hold at the end, all optional: at most so much, and for names ending in ``_min`` at least so much."""
+    """What must hold at the end, all optional: at most so much, and for names ending in ``_min`` at least so much.
+    ``broken`` is of virtual time: how many of its invariants (:mod:`sims.virtual.cell_rules`) may not hold.
+    """
 
     escapes: Count | None = None
     escape_pct: Number | None = None
@@ -105,6 +107,7 @@ class Goals(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     parts_min: Count | None = None
     rejects_min: Count | None = None
     recall_pct_min: Number | None = None
+    broken: Count | None = None
 
 
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True):

@@ -115,6 +115,7 @@ class Score(Struct, frozen=True):
     overkill_pct: float
     recall_pct: float | None
     recall: tuple[RecallBin, ...]
+    broken: int | None = None
 
 
 class Goal(Struct, frozen=True):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sims.camera import Camera
 from sims.chronicle import Chronicle
@@ -62,6 +63,8 @@ class Document(Struct, frozen=True):
     mode: Literal["live", "virtual"]
     seed: int
     trace_hash: str | None = None
+    watch: Callable[[Sequence[Outcome]], int] | None = None
+    """Counts the invariants that do not hold, where somebody watches."""
 
     def scored(self, story: Story, truth: Sequence[PartTruth], left: Left, origin_utc_ms: int) -> Report:
         """Judge every part, count, and check the goals; outcomes and evidence go into the story."""
@@ -78,6 +81,8 @@ class Document(Struct, frozen=True):
         story.outcomes = judge(facts, truth, left.rows, offsets, origin_utc_ms, in_view_px)
         story.evidence = left.evidence
         result = score(story.outcomes, left.streams)
+        if self.watch is not None:
+            result = replace(result, broken=self.watch(story.outcomes))
         goals = check(result, goal_limits(scenario.goals))
         return Report(scenario.name, self.mode, self.seed, goals, result, self.trace_hash, None)
 

@@ -43,7 +43,7 @@ def report_of(scenario: Scenario, report: Report, story: Story, file: Path) -> R
         found = dict(_parts_in(frame_no)) if frame_no is not None else {}
         return found.get(o.truth.index, 0.0) / mm_per_px
 
-    rows = shelves(story.outcomes, story.parts, evidence, again, offset_px)
+    rows = shelves(story.outcomes, story.parts, evidence, again, offset_px) if camera.draws else []
     setting = f"broker {story.broker}"
     if report.mode == "live":
         setting += f", the line's thread at most {story.worst_lag_ms:.0f} ms late"

@@ -150,7 +150,7 @@ class FleetCore:
         return PublishTo(COORDINATOR, "state", self._own.online(self._utc_ms(now_ns), self._keep_code))
 
     def _tick(self, now_ns: int) -> list[FleetEffect]:
-        effects: list[FleetEffect] = self._wishes.expire(now_ns)
+        effects = self._wishes.expire(now_ns) + self._wishes.say_again(now_ns, connected=self._connected)
         if now_ns >= self._lease_ns:
             self._lease_ns = now_ns + LEASE_EVERY_S * SECOND_NS
             effects.append(HoldLease())
@@ -208,6 +208,7 @@ class FleetCore:
             case Reported():
                 member.hear(retained=event.retained, utc_ms=utc_ms)
                 member.reported = message
+                self._wishes.reported(agent, message, now_ns)
                 return [SaveAgent(agent, member.known()), *refusal(agent, message)]
             case Reply():
                 member.hear(retained=event.retained, utc_ms=utc_ms)

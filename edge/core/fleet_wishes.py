@@ -19,9 +19,11 @@ from edge.events_fleet import (
     SaveDesired,
     SettingsWanted,
 )
-from edge.messages import Ask, Desired, Reply, Scalar, mac_of
+from edge.messages import Ask, Desired, Reply, Reported, Scalar, mac_of
 from edge.topics import COORDINATOR, encode
 
+AGAIN_NS = 10 * 1_000_000_000
+AGAIN_MOST_NS = 600 * 1_000_000_000
 S = TypeVar("S", Ask, Desired)
 
 SECOND_NS = 1_000_000_000
@@ -38,6 +40,13 @@ class _Pending(msgspec.Struct, frozen=True):
     deadline_ns: int
 
 
+class _Apart(msgspec.Struct, frozen=True):
+    """An agent runs something else than is wanted; it is told again at ``due_ns``."""
+
+    due_ns: int
+    wait_ns: int
+
+
 class Wishes:
     """Desired settings of every agent and the asks under way."""
 
@@ -48,14 +57,16 @@ class Wishes:
         self._saving: dict[str, Desired] = {}
         self._keys = keys
         self._pending: dict[str, _Pending] = {}
+        self._apart: dict[str, _Apart] = {}
 
     def desired(self, agent: str) -> Desired | None:
         """What is wanted and durable."""
         return self._desired.get(agent)
 
     def deadline_ns(self) -> int | None:
-        """When the first ask expires."""
-        return min((pending.deadline_ns for pending in self._pending.values()), default=None)
+        """When the first ask expires, or a desired is to be said again."""
+        due = [pending.deadline_ns for pending in self._pending.values()]
+        return min([*due, *(apart.due_ns for apart in self._apart.values())], default=None)
 
     def change(self, event: SettingsWanted, utc_ms: int) -> list[FleetEffect]:
         """Raise the revision; nobody hears of it before it is saved."""
@@ -87,6 +98,23 @@ class Wishes:
     def publish_all(self) -> list[FleetEffect]:
         """Every desired again: the broker may have forgotten."""
         return [self._publish(agent) for agent in sorted(self._desired)]
+
+    def reported(self, agent: str, reported: Reported, now_ns: int) -> None:
+        """Whoever still runs something else after a while is told again: what the broker keeps may have been overwritten."""
+        desired = self._desired.get(agent)
+        if desired is None or (reported.ledger, reported.rev) == (desired.ledger, desired.rev):
+            self._apart.pop(agent, None)
+        elif agent not in self._apart:
+            self._apart[agent] = _Apart(now_ns + AGAIN_NS, AGAIN_NS)
+
+    def say_again(self, now_ns: int, *, connected: bool) -> list[FleetEffect]:
+        """Every desired that is still not what runs, each time after twice as long."""
+        effects: list[FleetEffect] = []
+        for agent in [agent for agent, apart in self._apart.items() if now_ns >= apart.due_ns]:
+            wait_ns = min(2 * self._apart[agent].wait_ns, AGAIN_MOST_NS)
+            self._apart[agent] = _Apart(now_ns + wait_ns, wait_ns)
+            effects += [self._publish(agent)] if connected else []
+        return effects
 
     def ask(self, event: AskWanted, now_ns: int, utc_ms: int, *, reachable: bool) -> list[FleetEffect]:
         """Send one ask and wait for its reply."""

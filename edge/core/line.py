@@ -42,6 +42,7 @@ class Line:
         self._device_up = False
         self._written: dict[int, int] = {}
         self._acked: int | None = None
+        self._newest = 0
         self.recipe = settings.recipe
 
     def polled(self, settings: Settings, parts: Parts, reading: Reading, now_ns: int) -> list[AgentEffect]:
@@ -90,6 +91,8 @@ class Line:
             verdict_command = self._command("verdict", part.deadline_ns, part_no=part.part_no, code=code)
             return [*self._handover.give(verdict_command.command, now_ns), *stop]
         if plc.gate == "plc" and rule == "reject":
+            if part.part_id < self._newest:
+                return [self._too_late_for_coil(part, now_ns)]
             return [self._command("reject", part.deadline_ns, pulse_ms=plc.pulse_ms)]
         return [*stop]
 
@@ -144,6 +147,7 @@ class Line:
         self, settings: Settings, parts: Parts, part_no: int | None, encoder: int, at_ns: int
     ) -> list[AgentEffect]:
         part = parts.begin(settings, part_no, encoder, at_ns, self.recipe)
+        self._newest = part.part_id
         if self._plc.gate == "agent":
             self._gate.enter(part.part_id, encoder)
         return [*parts.captures(part)]
@@ -171,7 +175,14 @@ class Line:
         self._scribe.count("late_at_plc")
         late_ms = (now_ns - triggered_ns) // MS
         text = f"the verdict of part {ack} came after its decision point"
-        return [self._scribe.event(now_ns, "VERDICT_LATE", "warning", text, part_no=ack, after_ms=late_ms)]
+        return [self._scribe.event(now_ns, "VERDICT_LATE", "alarm", text, part_no=ack, after_ms=late_ms)]
+
+    def _too_late_for_coil(self, part: Part, now_ns: int) -> AgentEffect:
+        """A pulse is for the part that triggered last: now it would reject the next one, and this one all the same not."""
+        self._scribe.count("late_for_coil")
+        after_ms = (now_ns - part.triggered_ns) // MS
+        text = f"part {part.part_id} should be rejected, and the next one had triggered: the coil was left alone"
+        return self._scribe.event(now_ns, "VERDICT_LATE", "alarm", text, after_ms=after_ms)
 
     def _plc_holds(self) -> bool:
         return self._plc.mode == "handshake" and self._plc.gate == "plc"

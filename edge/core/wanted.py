@@ -93,6 +93,9 @@ class Wanted:
         if key and not mac_ok(key, self._base.site, self._base.agent, desired):
             self._scribe.count("cmd_forged")
             return [Log("warning", "CMD_FORGED", "a desired message with a wrong signature was dropped")]
+        if not is_id(desired.ledger):
+            self._scribe.count("refused_ledger_invalid")
+            return [Log("warning", "LEDGER_INVALID", "a desired message that names no ledger was dropped")]
         current = self._kept.desired if self._kept else None
         if event.agent != self._base.agent or (self._pending and self._pending[0] == desired):
             return []

@@ -13,7 +13,7 @@ The same scenario, the same agent core, the same score as live; see :mod:`sims.l
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edge.assembly import core_settings, policies
@@ -21,33 +21,37 @@ from edge.config import Loaded, complete, read_agent_text
 from edge.core.settings import RecipeSettings
 from edge.errors import InputError
 from edge.models.toml import dump_toml
-from edge.vision.findings import Zone, to_inference
-from sims.camera import Camera
 from sims.faults import Fault, Step, timeline
 from sims.line import Line
 from sims.live_config import SITE, agent_tables
 from sims.memory_ledger import MemoryLedger
 from sims.scenario import Scenario, bundle_path, parts_of
-from sims.score_model import Report
+from sims.score_model import Outcome, Report
 from sims.story import Document, Story
+from sims.virtual.books import Broken, WatchedLedger, audit, watched_journal
 from sims.virtual.bus import PlcBus, Setup
 from sims.virtual.camera import HttpCameraRoom, Looker, Sensor
 from sims.virtual.cell_faults import Rig, do
 from sims.virtual.cell_left import left_by
+from sims.virtual.cell_rules import RuledLine, line_broken
 from sims.virtual.cell_watch import CellWatch
 from sims.virtual.clock import ORIGIN_UTC_NS, NodeClock
 from sims.virtual.coordinator_machine import CoordinatorMachine
+from sims.virtual.fleet_rules import apart, crashed
 from sims.virtual.kernel import MS, NS, Kernel
 from sims.virtual.line import LineNode
 from sims.virtual.machine import AgentMachine
 from sims.virtual.net import Net
 from sims.virtual.net_maps import MAPS
-from sims.virtual.onnx import OnnxLooker
 from sims.virtual.rooms import Life, Plan, Rooms
+from sims.virtual.sight import sight_of
+from sims.virtual.storage import JournalMaker, make_journal
 from sims.virtual.trace import Trace
 
 READY_S = 60.0
 SETTLE_S = 45.0
+QUIET_S = 300.0
+"""The same where rules are kept: a link's back-off may be a minute, and whoever says 'never' must have waited."""
 STALL_S = 60.0
 STEP_NS = 100 * MS
 UP_NS = 100_000 * NS
@@ -60,9 +64,17 @@ class Cell:
     """Everything of one run."""
 
     def __init__(
-        self, scenario: Scenario, file: Path, seed: int, trace: Trace | None = None, looker: Looker | None = None
+        self,
+        scenario: Scenario,
+        file: Path,
+        seed: int,
+        trace: Trace | None = None,
+        looker: Looker | None = None,
+        journal: JournalMaker | None = None,
     ) -> None:
-        """Raises JidokaError. ``looker`` stands for the scenario's model."""
+        """Raises JidokaError. ``looker`` stands for the scenario's model, ``journal`` makes what records are kept in: when
+        the run is watched (``[goals] broken``), a :class:`sims.virtual.books.WatchedJournal`.
+        """
         self.scenario, self.seed = scenario, seed
         virtual = scenario.virtual
         bundle = bundle_path(scenario.model, file)
@@ -70,33 +82,37 @@ class Cell:
             raise InputError("MODEL_ABSENT", f"there is no model at {bundle}", hint="see [model] of the scenario")
         tables = agent_tables(scenario, bundle.resolve(), camera_url="http://camera", plc_port=502, broker_port=1883)
         self._loaded = loaded = complete(read_agent_text(dump_toml(tables), file.resolve().parent))
-        zones = tuple(Zone(name, corners) for name, corners in loaded.config.zones.items())
-        onnx = OnnxLooker(
-            bundle,
-            min_score=loaded.config.model.min_score,
-            mm_per_px=scenario.camera.mm_per_px,
-            judge=lambda prediction: to_inference(prediction, zones),
-        )
-        self._looker: Looker = looker or onnx
-        self._delays = onnx.delays(virtual.delays)
+        sight = sight_of(scenario, bundle, loaded)
+        self._looker: Looker = looker or sight.looker
+        self._delays = sight.delays
+        self.broken: list[Broken] = []
+        self.ruled = scenario.goals.broken is not None
         parts = parts_of(scenario, seed)
         self.story = Story(parts)
         self.kernel = Kernel(seed, trace)
         self.net = Net(self.kernel, kind=MAPS[virtual.net])
-        self.ledger = MemoryLedger()
-        self.line = LineNode(self.kernel, Line(scenario.belt, scenario.lamp, scenario.plc, len(parts), seed))
-        self.sensor = Sensor(Camera(scenario.camera, self.line, parts, scenario.lamp.gradient, seed))
+        self.ledger = WatchedLedger() if self.ruled else MemoryLedger()
+        line = Line(scenario.belt, scenario.lamp, scenario.plc, len(parts), seed)
+        self.line = RuledLine(self.kernel, line) if self.ruled else LineNode(self.kernel, line)
+        self.sensor = Sensor(sight.camera(scenario.camera, self.line, parts, scenario.lamp.gradient, seed))
         self.story.camera, self.story.broker = self.sensor.camera, "in memory"
         self.coordinator = CoordinatorMachine(self.kernel, self.net, SITE, self.ledger, spec=virtual.ledger)
-        settings = core_settings(loaded, {"default": RecipeSettings(onnx.ref)})
+        settings = core_settings(loaded, {"default": RecipeSettings(sight.ref)})
         plan = Plan(
-            policies(loaded), self._rooms, virtual.disk, _keepalive_s(loaded), start_ns=int(virtual.start_ms * MS)
+            policies(loaded),
+            self._rooms,
+            virtual.disk,
+            _keepalive_s(loaded),
+            start_ns=int(virtual.start_ms * MS),
+            journal=journal or (watched_journal if self.ruled else make_journal),
         )
         clock = NodeClock(UP_NS, int(virtual.drift_ppm * 1000))
         self.agent = AgentMachine(self.kernel, self.net, settings, plan, clock)
         self.rig = Rig(self.line, self.sensor, self.net, self.agent, self.coordinator)
         self.watch = CellWatch(self.rig)
         self._active: dict[int, tuple[Fault, float]] = {}
+        if isinstance(self.line, RuledLine):
+            self.line.may_act = lambda: self.agent.process is not None and not self.watch.over
 
     def _rooms(self, life: Life) -> Rooms:
         config, plc = self._loaded.config, self._loaded.config.plc
@@ -123,16 +139,30 @@ class Cell:
         self._until_empty(show)
         self._end_faults()
         self._settle()
+        if self.ruled:
+            apart_by = apart([self.agent], self.coordinator, kernel.now_ns)
+            self.broken = audit([self.agent], [self.ledger]) + crashed([self.agent])
+            self.broken += [Broken("unconverged", apart_by)] if apart_by else []
         self.watch.over = True
         self.agent.stop("the run is over")
         self._advance(2 * NS)
         story = self.story
         story.line_s = self.line.line.world.t_ns / NS
-        document = Document(self.scenario, "virtual", self.seed, kernel.trace.digest())
+        rules = self._rules if self.ruled else None
+        document = Document(self.scenario, "virtual", self.seed, kernel.trace.digest(), rules)
         origin_utc_ms = (ORIGIN_UTC_NS + self.line.origin_ns) // MS
         report = document.scored(story, self.line.truth(), left_by(self.agent, self.ledger), origin_utc_ms)
         story.chronicle = self.watch.chronicle(story)
         return report, story
+
+    def _rules(self, outcomes: Sequence[Outcome]) -> int:
+        """All invariants that do not hold, into ``broken`` and the story's notes; how many."""
+        assert isinstance(self.line, RuledLine)
+        self.broken += line_broken(outcomes, self.scenario.plc, self.story.faults)
+        if self.line.unsafe:
+            self.broken.append(Broken("unsafe", self.line.unsafe[0]))
+        self.story.notes += [f"broken: {one.name}: {one.what}" for one in self.broken]
+        return len(self.broken)
 
     def _advance(self, ns: int) -> None:
         self.kernel.run(self.kernel.now_ns + ns)
@@ -159,13 +189,20 @@ class Cell:
                 return
 
     def _settle(self) -> None:
-        end_ns = self.kernel.now_ns + int(SETTLE_S * NS)
+        settle_s = QUIET_S if self.ruled else SETTLE_S
+        end_ns = self.kernel.now_ns + int(settle_s * NS)
         while self.kernel.now_ns < end_ns:
-            process = self.agent.process
-            if process is not None and not self.agent.journal.queued and not process.core.talk.waiting():
+            if self._quiet():
                 return
             self._advance(STEP_NS)
-        self.story.notes.append(f"after {SETTLE_S:g} s the ledger still lacked records")
+        self.story.notes.append(f"after {settle_s:g} s the ledger still lacked records")
+
+    def _quiet(self) -> bool:
+        """Whether the ledger has everything; and, where rules are kept, all is as the coordinator shows it."""
+        process = self.agent.process
+        if process is None or self.agent.journal.queued or process.core.talk.waiting():
+            return False
+        return not (self.ruled and apart([self.agent], self.coordinator, self.kernel.now_ns))
 
     # --- faults
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sims.virtual.books import Broken
 from sims.virtual.fleet_faults import Moment, do, go_on, wish
 from sims.virtual.fleet_kinds import Wish
 from sims.virtual.fleet_rig import FleetRig
+from sims.virtual.fleet_rules import fleet_broken, unconverged
 from sims.virtual.fleet_score import FleetReport, report_of
 from sims.virtual.fleet_spec import FleetScenario
 from sims.virtual.fleet_watch import FleetWatch
 from sims.virtual.kernel import NS
+from sims.virtual.storage import JournalMaker
 from sims.virtual.trace import Trace
 
 STEP_NS = NS
@@ -22,8 +25,15 @@ Show = Callable[[str, int, int], None]
 class Fleet(FleetRig):
     """Everything of one run. ``run`` does it; parts may be reached into from tests between two calls of ``until``."""
 
-    def __init__(self, spec: FleetScenario, seed: int | None = None, trace: Trace | None = None) -> None:
-        super().__init__(spec, seed, trace)
+    def __init__(
+        self,
+        spec: FleetScenario,
+        seed: int | None = None,
+        trace: Trace | None = None,
+        journal: JournalMaker | None = None,
+    ) -> None:
+        super().__init__(spec, seed, trace, journal)
+        self.broken: list[Broken] = []
         self.watch = FleetWatch(self)
         self.coordinator.start(0)
         for agent in self.agents:
@@ -72,9 +82,20 @@ class Fleet(FleetRig):
             self.until(done_s)
             self.watch.look(done_s)
             show("running", int(done_s), todo)
-        while done_s < shift_s + self.spec.fleet.settle_s and not self.settled:
+        while done_s < shift_s + self.spec.fleet.settle_s and not self._quiet():
             done_s += 1.0
             self.until(done_s)
             self.watch.look(done_s)
             show("waiting for the ledger", todo, todo)
-        return report_of(self, caught_up_s=done_s - shift_s if self.settled else None)
+        if self.ruled:
+            self.broken = fleet_broken(self)
+        caught_up_s = done_s - shift_s if self.settled else None
+        return report_of(self, caught_up_s, len(self.broken) if self.ruled else None)
+
+    def _quiet(self) -> bool:
+        """Whether there is nothing to wait for; who watches also waits for faults that outlast the shift."""
+        if not self.ruled:
+            return self.settled
+        if any(fault.at_s + fault.for_s >= self.kernel.now_ns / NS for fault in self.spec.faults):
+            return False
+        return self.settled and not unconverged(self)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple, assert_never
 
 from edge.events_fleet import SettingsWanted
-from sims.memory_ledger import MemoryLedger
 from sims.virtual.fleet_kinds import Wish
 from sims.virtual.fleet_rig import FleetRig
 from sims.virtual.fleet_spec import FleetFault
@@ -114,9 +113,6 @@ def _lose_ledger(fleet: FleetRig, t_ns: int, *, begins: bool) -> None:
     coordinator = fleet.coordinator
     if begins:
         coordinator.kill()
-        new = MemoryLedger(f"memory-{len(fleet.ledgers) + 1}", keep_rows=False)
-        new.heed = fleet.desk.heed
-        fleet.ledgers.append(new)
-        coordinator.host.ledger = new
+        coordinator.host.ledger = fleet.new_ledger()
     else:
         coordinator.start(t_ns)

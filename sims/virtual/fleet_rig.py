@@ -7,6 +7,7 @@ from edge.core.settings import EvidenceSettings, RecipeSettings, Settings, Sourc
 from edge.domain import ModelRef
 from edge.events_fleet import AgentView, Answer, FleetView, FleetWanted
 from sims.memory_ledger import MemoryLedger
+from sims.virtual.books import WatchedLedger, watched_journal
 from sims.virtual.clock import NodeClock
 from sims.virtual.coordinator_machine import CoordinatorMachine
 from sims.virtual.fleet_kinds import REMOTE, Group
@@ -18,6 +19,7 @@ from sims.virtual.net_maps import MAPS
 from sims.virtual.operators import Desk
 from sims.virtual.pace import PacedCamera, Tally
 from sims.virtual.rooms import Life, Plan, Rooms
+from sims.virtual.storage import JournalMaker, make_journal
 from sims.virtual.trace import Trace
 
 SITE = "plant"
@@ -28,15 +30,23 @@ MODEL = ModelRef("drawn", "1.0.0", "0" * 64)
 class FleetRig:
     """One run's; nothing has begun yet."""
 
-    def __init__(self, spec: FleetScenario, seed: int | None = None, trace: Trace | None = None) -> None:
+    def __init__(
+        self,
+        spec: FleetScenario,
+        seed: int | None = None,
+        trace: Trace | None = None,
+        journal: JournalMaker | None = None,
+    ) -> None:
+        """``journal``: what machines keep records in; when the run is watched, makes a :class:`WatchedJournal`."""
         self.spec, self.site = spec, SITE
+        self.ruled = spec.goals.broken is not None
         self.kernel = Kernel(spec.scenario.seed if seed is None else seed, trace)
         self.net = Net(self.kernel, kind=MAPS[spec.net.map])
-        self.ledgers = [MemoryLedger(keep_rows=False)]
+        self.ledgers: list[MemoryLedger] = []
+        self.desk = Desk(self.kernel, spec.operators)
+        self.new_ledger()
         self.coordinator = CoordinatorMachine(self.kernel, self.net, SITE, self.ledger, spec=spec.ledger)
         self.tally = Tally()
-        self.desk = Desk(self.kernel, spec.operators)
-        self.ledger.heed = self.desk.heed
         self._rng = self.kernel.rng("fleet")
         self._policy = ThresholdOptions(other=spec.policy)
         self._plan = Plan(
@@ -45,6 +55,7 @@ class FleetRig:
             spec.disk,
             spec.fleet.keepalive_s,
             journal_bytes=spec.fleet.journal_kb * 1024,
+            journal=journal or (watched_journal if self.ruled else make_journal),
         )
         self._requests = 0
         self.twins: list[AgentMachine] = []
@@ -55,6 +66,14 @@ class FleetRig:
     def ledger(self) -> MemoryLedger:
         """The one in use."""
         return self.ledgers[-1]
+
+    def new_ledger(self) -> MemoryLedger:
+        """An empty one with an id of its own, from now on the one in use."""
+        ledger_id = f"memory-{len(self.ledgers) + 1}" if self.ledgers else "memory"
+        new = WatchedLedger(ledger_id) if self.ruled else MemoryLedger(ledger_id, keep_rows=False)
+        new.heed = self.desk.heed
+        self.ledgers.append(new)
+        return new
 
     def _group(self, number: int) -> Group | None:
         upto = 0.0

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from edge.domain import KINDS
 from sims.memory_ledger import MemoryLedger
@@ -54,6 +55,8 @@ class FleetScore(Struct, frozen=True):
     unanswered: int = 0
     misjudged: int = 0
     answer_p95_s: float | None = None
+    broken: int | None = None
+    """Invariants that do not hold; null when nobody watched."""
 
 
 class FleetReport(Struct, frozen=True):
@@ -82,10 +85,10 @@ class Books(Struct):
     gaps: int = 0
 
 
-def report_of(fleet: FleetRig, caught_up_s: float | None) -> FleetReport:
+def report_of(fleet: FleetRig, caught_up_s: float | None, broken: int | None = None) -> FleetReport:
     """Count, and check the goals."""
     spec, kernel = fleet.spec, fleet.kernel
-    result = _score(fleet, caught_up_s)
+    result = replace(_score(fleet, caught_up_s), broken=broken)
     goals = tuple(_goal(name, limit, result) for name, limit in limits_of(spec.goals).items())
     return FleetReport(spec.scenario.name, "virtual", kernel.seed, goals, result, kernel.trace.digest())
 

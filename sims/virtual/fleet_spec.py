@@ -131,6 +131,9 @@ class FleetGoals(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     answered_min: Count | None = None
     answer_p95_s: Number | None = None
     parts_min: Count | None = None
+    broken: Count | None = None
+    """How many of the invariants of :mod:`sims.virtual.fleet_rules` may not hold; the run is then watched record by record,
+    which takes memory."""
     alarms: tuple[str, ...] = ()
     """Codes of events that must be in the ledger."""
 

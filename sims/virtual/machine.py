@@ -9,7 +9,7 @@ from sims.virtual.agent import AgentProcess
 from sims.virtual.clock import NodeClock
 from sims.virtual.kernel import MS, Kernel
 from sims.virtual.rooms import Host, Plan
-from sims.virtual.storage import Disk, make_journal
+from sims.virtual.storage import Disk
 from sims.virtual.wire import Net
 
 RESTART_NS = 1000 * MS
@@ -34,7 +34,7 @@ class AgentMachine:
         """``hardware`` tells machines apart that were given the same agent id by mistake."""
         self.kernel, self.name = kernel, settings.agent
         rng = kernel.rng(f"agent/{settings.site}/{self.name}{hardware}")
-        self.journal = make_journal(f"{rng.getrandbits(64):016x}", plan.journal_bytes)
+        self.journal = plan.journal(f"{rng.getrandbits(64):016x}", plan.journal_bytes)
         self.disk = Disk(plan.disk, rng)
         self.host = Host(kernel, net, settings, plan, clock or NodeClock(), rng, self.journal, self.disk, self._over)
         self.process: AgentProcess | None = None

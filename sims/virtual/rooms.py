@@ -14,7 +14,7 @@ from edge.events import AgentEvent, Capture, KeepEvidence, Release
 from sims.memory import MemoryJournal
 from sims.virtual.clock import NodeClock
 from sims.virtual.kernel import Kernel
-from sims.virtual.storage import Disk, DiskSpec
+from sims.virtual.storage import Disk, DiskSpec, JournalMaker, make_journal
 from sims.virtual.wire import Net
 
 KEEPALIVE_S = 30
@@ -96,7 +96,7 @@ class Rooms:
 @dataclass(slots=True)
 class Plan:
     """How an agent is made; shared by many. ``rooms`` makes one life's cameras and devices; ``start_ns`` is from the start
-    of a process to its first word, as models are loaded and warmed up.
+    of a process to its first word, as models are loaded and warmed up. ``journal`` makes each machine's.
     """
 
     policies: dict[str, Callable[[Any], Policy]]
@@ -105,6 +105,7 @@ class Plan:
     keepalive_s: int = KEEPALIVE_S
     journal_bytes: int = 1 << 30
     start_ns: int = 0
+    journal: JournalMaker = make_journal
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -53,6 +54,9 @@ class Disk:
 
 SEGMENT_BYTES = 16 * 1024
 """Small, so that a thousand journals whose records are acknowledged take little room."""
+
+JournalMaker = Callable[[str, int], MemoryJournal]
+"""(log, most bytes) to an empty journal."""
 
 
 def make_journal(log: str, max_bytes: int = 1 << 30) -> MemoryJournal:

@@ -144,6 +144,19 @@ def test_coil_mode_pulses_at_once_and_sees_edges_only():
     assert apply.command.action == "reject" and apply.command.pulse_ms == plc.pulse_ms
 
 
+def test_in_coil_mode_a_verdict_after_the_next_trigger_moves_nothing():
+    bench = Bench(settings(plc=PlcSettings("plc", "cam", mode="coil", deadline_ns=1000 * MS)))
+    for on in (False, True, False, True):  # found by `sim hunt`: the pulse would have rejected the second part
+        bench.feed(Polled(Reading("plc", bench.now_ns, {"trigger": on})))
+    first = bench.infer(1, 1, 0.9)
+    assert not of(Apply, first)
+    assert [(r.record.code, r.record.level) for r in of(Append, first) if r.kind == "events"] == [
+        ("VERDICT_LATE", "alarm")
+    ]
+    (apply,) = of(Apply, bench.infer(2, 2, 0.9))
+    assert apply.command.action == "reject"
+
+
 def test_agent_gate_fires_when_the_right_part_is_there():
     plc = PlcSettings("plc", "cam", gate="agent", gate_counts=1000, gate_lead_ns=5 * MS)
     bench = Bench(settings(plc=plc))

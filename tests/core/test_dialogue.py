@@ -209,6 +209,8 @@ def test_desired_that_does_not_fit_is_refused_with_the_reason_and_changes_nothin
         (reported,) = published(effects, "reported")
         assert (reported.ok, reported.code, reported.rev) == (False, code, rev)
         assert not of(Store, effects)
+    (dropped,) = receive(bench, "desired", Desired("x" * 20_000, 1))
+    assert dropped.code == "LEDGER_INVALID"
     nan = receive(bench, "desired", Desired("led", 9, {"policy.labels.scratch.min_score": float("nan")}))
     assert published(nan, "reported")[0].code == "SETTING_RANGE"
 

@@ -39,6 +39,20 @@ def test_settings_are_saved_then_signed_published_and_answered(bench: Bench) -> 
     assert [effect.message.rev for effect in of(bench(LinkUp()), PublishTo) if effect.kind == "desired"] == [3]
 
 
+def test_who_runs_something_else_is_told_again_more_and_more_rarely(bench: Bench) -> None:
+    bench.birth()
+    bench.want({"threshold": 0.5})
+    bench(Heard("a1", "reported", Reported("somebody-else", 1, ok=True)))  # found by `sim hunt`: this never healed
+
+    def told(seconds: float) -> int:
+        return sum(effect.kind == "desired" for effect in of(bench.pass_s(seconds), PublishTo))
+
+    assert [told(9), told(2), told(18), told(4)] == [0, 1, 0, 1]
+    assert 2 <= sum(told(60) for _ in range(60)) <= 10
+    bench(Heard("a1", "reported", Reported("ledger1", 1, ok=True)))
+    assert told(1000) == 0
+
+
 def test_two_changes_in_one_turn_get_two_revisions(bench: Bench) -> None:
     bench.birth()
     (one,) = bench(SettingsWanted(1, "a1", {"x": 1}))
