@@ -53,6 +53,7 @@ class Told(Struct, frozen=True):
     line_s: float
     setting: str
     chronicle: Chronicle | None = None
+    title: str = ""
 
 
 def write_report(report: Report, told: Told, file: Path) -> Path:
@@ -74,7 +75,7 @@ def as_html(report: Report, told: Told) -> str:
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         title=escape(f"Jidoka: {report.scenario}"),
-        name=escape(report.scenario),
+        name=escape(told.title or report.scenario),
         about=escape(told.about),
         meta=escape(f"{report.mode}, seed {report.seed}, {told.line_s:.0f} s of line time; {told.setting}; {made}"),
         badge=badge,

@@ -201,13 +201,15 @@ def _keys(chronicle: Chronicle, y: float) -> str:
 
 
 def nice(value: float) -> float:
-    """The next 1, 2, 2.5, 4, 5 or 8 times a power of ten."""
+    """The next 1, 1.5, 2, 2.5, 3, 4, 5, 6 or 8 times a power of ten."""
     power = 1.0
     while power * 10.0 <= value:
         power *= 10.0
     while power > value:
         power /= 10.0
-    return next(step * power for step in (1.0, 2.0, 2.5, 4.0, 5.0, 8.0, 10.0) if step * power >= value * 0.999)
+    return next(
+        step * power for step in (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0) if step * power >= value * 0.999
+    )
 
 
 def _ticks(span_s: float) -> list[float]:

@@ -56,5 +56,6 @@ def report_of(scenario: Scenario, report: Report, story: Story, file: Path) -> R
         story.line_s,
         setting,
         story.chronicle,
+        scenario.scenario.title,
     )
     return replace(report, report=str(write_report(report, told, file)))

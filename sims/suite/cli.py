@@ -10,7 +10,7 @@ import typer
 from msgspec import Struct
 
 from edge.cli.common import note, say, say_json, say_table
-from edge.errors import Exit
+from edge.errors import Exit, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +47,9 @@ def suite(
     json: Annotated[
         bool, typer.Option("--json", help="Only the document, on stdout, also when goals are missed.")
     ] = False,
+    model: Annotated[
+        str, typer.Option(metavar="BUNDLE", help="Lines inspect with this model instead of the one in their files.")
+    ] = "",
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for suite.html.")] = Path("out/suite"),
 ) -> None:
     """Run the plant's bad days in virtual time, and write one page about them. Status 1 when a promise is broken.
@@ -54,8 +57,11 @@ def suite(
     Each scenario in sims/scenarios/suite says what happens and what must hold: a broker that is gone for ten minutes at
     shift change, a power cut, a dirty lens, a lost ledger. The same seed gives the same run.
 
+    Does a new model hold on them? jidoka sim suite --only camera --model my-bundle
+
     One alone, with its own report: jidoka sim run suite/NAME --virtual
     """
+    from sims.scenario import BUILTIN
     from sims.suite.day import find_days
     from sims.suite.page import write_page
     from sims.suite.runner import run_days
@@ -67,7 +73,10 @@ def suite(
         if not json:
             note(f"{number}/{len(files)} {'kept  ' if day.ok else 'BROKEN'} {day.took_s:5.1f} s  {day.title}")
 
-    days = run_days(files, jobs, done)
+    if model and not model.startswith(BUILTIN) and not Path(model).exists():
+        raise InputError("MODEL_ABSENT", f"there is no model at {model}")
+    bundle = model if not model or model.startswith(BUILTIN) else str(Path(model).resolve())
+    days = run_days(files, jobs, done, bundle)
     took_s = time.perf_counter() - began_s
     report = write_page(days, out / "suite.html", took_s)
     if json:

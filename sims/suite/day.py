@@ -9,6 +9,7 @@ from typing import Literal
 import cv2
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from edge.errors import ConfigError, JidokaError
 from sims.chronicle import Chronicle
@@ -64,10 +65,12 @@ def find_days(pattern: str = "") -> list[Path]:
     return found
 
 
-def run_day(file: Path, seed: int | None = None) -> Day:
-    """Run one. What goes wrong in it is part of the day; only a broken file raises ConfigError."""
+def run_day(file: Path, seed: int | None = None, model: str = "") -> Day:
+    """Run one; a line with another ``model`` than its own where one is named. What goes wrong in it is part of the day;
+    only a broken file raises ConfigError.
+    """
     began_s = time.perf_counter()
-    return _fleet(file, seed, began_s) if is_fleet(file) else _line(file, seed, began_s)
+    return _fleet(file, seed, began_s) if is_fleet(file) else _line(file, seed, model, began_s)
 
 
 def _fleet(file: Path, seed: int | None, began_s: float) -> Day:
@@ -96,8 +99,10 @@ def day_of_fleet(fleet: Fleet, report: FleetReport, took_s: float) -> Day:
     )
 
 
-def _line(file: Path, seed: int | None, began_s: float) -> Day:
+def _line(file: Path, seed: int | None, model: str, began_s: float) -> Day:
     scenario, file = load_scenario(str(file))
+    if model:
+        scenario = replace(scenario, model=replace(scenario.model, bundle=model))
     head = scenario.scenario
     number = head.seed if seed is None else seed
     try:

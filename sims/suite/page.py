@@ -45,7 +45,7 @@ def as_html(days: Sequence[Day], took_s: float = 0.0) -> str:
     ran_s = sum(day.chronicle.seconds for day in days)
     took = f", run in {clock(round(took_s))}" if took_s else ""
     about = (
-        alone.about
+        ""
         if alone
         else "What can go wrong in a plant, tried on the software that runs there. Each day below says "
         "what happened, what was promised, what was seen, and whether the promise was kept."

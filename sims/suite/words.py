@@ -67,16 +67,15 @@ def lag_words(ms: float) -> str:
 def fleet_seen(score: FleetScore) -> str:
     """What was seen of a fleet, in two or three sentences."""
     said = [f"{score.agents:,} cells judged {score.parts:,} parts."]
+    has = "The ledger has" if score.ledgers == 1 else "The lost ledger and the new one together have"
     whole = not (score.lost or score.pending or score.doubled)
     if whole and not score.gaps:
-        said.append(f"The ledger has all {score.results:,} results that were journalled, each of them once.")
+        said.append(f"{has} all {score.results:,} results that were journalled, each of them once.")
     elif whole:
-        said.append(
-            f"The ledger has {score.results:,} results, each once, and knows of {count(score.gaps, 'record')} given up."
-        )
+        said.append(f"{has} {score.results:,} results, each once, and knows of {count(score.gaps, 'record')} given up.")
     else:
         wrong = _some([(score.lost, "lost"), (score.pending, "not delivered"), (score.doubled, "there twice")])
-        said.append(f"The ledger has {score.results:,} results; {wrong}.")
+        said.append(f"{has} {score.results:,} results; {wrong}.")
     if score.lag_ms.max is not None and score.lag_ms.max > 5000:
         said.append(f"The latest of them came {clock(score.lag_ms.max / 1000)} after its part.")
     if score.caught_up_s is not None and score.caught_up_s > 2:

@@ -54,6 +54,7 @@ class FleetScore(Struct, frozen=True):
     answered: int = 0
     unanswered: int = 0
     misjudged: int = 0
+    ledgers: int = 1
     answer_p95_s: float | None = None
     broken: int | None = None
     """Invariants that do not hold; null when nobody watched."""
@@ -163,6 +164,7 @@ def _score(fleet: FleetRig, caught_up_s: float | None) -> FleetScore:
         answered=desk.answered,
         unanswered=desk.waiting,
         misjudged=desk.wrong,
+        ledgers=len(ledgers),
         answer_p95_s=None if p95_ms is None else p95_ms / 1000,
     )
 

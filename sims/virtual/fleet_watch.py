@@ -41,7 +41,7 @@ class FleetWatch:
         recorder.see(t_s, "coordinator", (("off" if process is None else heard, 1.0),))
         for name, agents in self._lanes:
             recorder.see(t_s, name, _shares(agents))
-        made, kept = fleet.tally.frames, sum(ledger.lags_ms.total() for ledger in fleet.ledgers)
+        made, kept = fleet.tally.frames, fleet.ledger.lags_ms.total()
         recorder.plot(t_s, "parts so far", "judged", made)
         recorder.plot(t_s, "parts so far", "in the ledger", kept)
         recorder.plot(t_s, "waiting to be sent", "waiting", self._waiting())

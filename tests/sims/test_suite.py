@@ -182,3 +182,10 @@ def test_the_page_of_one_day_is_a_report(tmp_path: Path) -> None:
 
 def test_times_read_as_people_say_them() -> None:
     assert [clock(t) for t in (0, 59, 60, 170, 600, 9000)] == ["0 s", "59 s", "1 min", "170 s", "10 min", "2.5 h"]
+
+
+def test_another_model_is_tried_and_its_absence_is_told(tmp_path: Path) -> None:
+    day = run_day(day_file("camera-bumped"), model=str(tmp_path / "nothing"))
+    assert "MODEL_ABSENT" in day.error
+    assert not day.ok
+    assert "MODEL_ABSENT" in as_html([day])
