@@ -130,7 +130,7 @@ class MemoryJournal:
     def read(self, kind: Kind, first_seq: int, max_n: int, max_bytes: int) -> list[tuple[int, bytes]]:
         out: list[tuple[int, bytes]] = []
         for segment in self._streams[kind].segments:
-            if segment.last < first_seq:
+            if segment.last < first_seq or not segment.records:
                 continue
             # numbers within a segment are consecutive
             for seq, payload in segment.records[max(0, first_seq - segment.records[0][0]) :]:
