@@ -106,6 +106,8 @@ class Dialogue:
                 return [*effects, *self._outbox.disconnected(now_ns)]
             case Refused():
                 self._scribe.count(f"refused_{event.code.lower()}")
+                if event.kind == "state":
+                    self._presence.overwritten()
                 return []
             case Received():
                 return self._received(event, now_ns)

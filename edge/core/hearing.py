@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge.errors import RemoteError
-from edge.events import Received
+from edge.events import Received, Refused
 from edge.topics import COORDINATOR, decode, parse
 
 S = 1_000_000_000
@@ -17,3 +17,11 @@ def hear(topic: str, payload: bytes, received_ns: int, *, expiry_s: int | None =
     body = decode(address.kind, payload)
     expiry_ns = None if expiry_s is None else received_ns + expiry_s * S
     return Received(address.agent, address.kind, body, received_ns, expiry_ns, retained)
+
+
+def refused(topic: str, code: str) -> Refused:
+    """What is left of a message that :func:`hear` did not take."""
+    try:
+        return Refused(code, parse(topic).kind)
+    except RemoteError:
+        return Refused(code)

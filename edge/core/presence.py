@@ -120,6 +120,10 @@ class Presence:
             return []
         return self._yield(state, now_ns)
 
+    def overwritten(self) -> None:
+        """Something that is no state was left on our ``state`` topic: whoever comes later would never hear of us."""
+        self._said = None
+
     def stopped(self, now_ns: int) -> list[AgentEffect]:
         """The last word before leaving in good order."""
         if not self.online:

@@ -155,9 +155,12 @@ class Received(Struct, frozen=True):
 
 
 class Refused(Struct, frozen=True):
-    """Bytes from outside that were not understood or too large; they are counted and dropped."""
+    """Bytes from outside that were not understood or too large; they are counted and dropped. ``kind`` is the topic's, where
+    that was one of ours.
+    """
 
     code: str
+    kind: str = ""
 
 
 class Sent(Struct, frozen=True):

@@ -20,6 +20,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge.core.hearing import hear
+from edge.core.hearing import refused as refused_message
 from edge.errors import RemoteError
 from edge.events import AgentEvent, Connected, Disconnected, Received, Refused
 from edge.shell.endpoint import (
@@ -176,7 +177,7 @@ class Wire:
         try:
             event = read_message(message, received_ns)
         except RemoteError as error:
-            self._post(Refused(error.code))
+            self._post(refused_message(message.topic, error.code))
         except Exception:  # noqa: BLE001 - an exception here would silently end paho's thread
             self._post(Refused("MESSAGE_MALFORMED"))
         else:

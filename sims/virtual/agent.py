@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, assert_never
 
 from edge.core.agent import AgentCore
 from edge.core.dialogue import boot_from
-from edge.core.hearing import hear
+from edge.core.hearing import hear, refused
 from edge.core.shipping import record_bytes
 from edge.domain import Kind
 from edge.errors import RemoteError
@@ -30,7 +30,6 @@ from edge.events import (
     MakeSafe,
     Pause,
     Publish,
-    Refused,
     Release,
     Send,
     SetRate,
@@ -219,7 +218,7 @@ class AgentProcess:
         try:
             event = hear(name, payload, self.mono(t_ns), expiry_s=expiry_s, retained=retained)
         except RemoteError as error:
-            event = Refused(error.code)
+            event = refused(name, error.code)
         self.handle(event, t_ns)
 
     # --- effects

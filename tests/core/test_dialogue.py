@@ -6,6 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.core.hearing import refused
 from edge.domain import KINDS
 from edge.events import (
     Append,
@@ -296,3 +297,12 @@ def test_seeing_ourselves_offline_we_say_that_we_are_here():
     effects = receive(bench, "state", State("offline", "log1", 1, 1))
     assert published(effects, "state")[0].status == "online"
     assert not published(receive(bench, "state", State("online", "log1", 1, 1)), "state")
+
+
+def test_whoever_leaves_nonsense_on_our_state_topic_is_overwritten():
+    bench = online()  # found by `sim hunt`: a coordinator that came later never heard of this agent
+    assert not published(bench.feed(refused("jidoka/v1/s/a/desired", "MESSAGE_MALFORMED")), "state")
+    assert not published(bench.feed(refused("elsewhere", "TOPIC_FOREIGN")), "state")
+    (state,) = published(bench.feed(refused("jidoka/v1/s/a/state", "MESSAGE_MALFORMED")), "state")
+    assert state.status == "online"
+    assert not published(bench.feed(Tick()), "state"), "said once"
