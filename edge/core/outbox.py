@@ -49,8 +49,9 @@ class Stream:
         self.suspicions = 0
         self.suspect = 0
         self.explained = False
-        self.hole = False
-        """The next batch shows what is no longer held of what a new ledger has not got."""
+        self.let_go = 0
+        """Up to here a ledger before had acknowledged, so the journal may let it go at any time: a batch that begins later
+        than asked shows what a new ledger will not get."""
 
     @property
     def pending(self) -> bool:
@@ -135,8 +136,7 @@ class Outbox:
             return []  # from before a reconnect
         effects: list[AgentEffect] = []
         nothing = event.last < event.first
-        if stream.hole:
-            stream.hole = False
+        if asked <= stream.let_go:
             missing = SeqRange(asked, stream.committed if nothing else event.first - 1)
             if missing.first <= missing.last:
                 effects.append(self._scribe.gap(now_ns, event.kind, missing, "acknowledged to a ledger before"))
@@ -226,8 +226,8 @@ class Outbox:
             if stream.first > 1:
                 missing = SeqRange(1, stream.first - 1)
                 effects.append(self._scribe.gap(now_ns, kind, missing, f"acknowledged to ledger {known}"))
+            stream.let_go = max(stream.let_go, stream.acked)
             stream.acked = stream.first - 1
-            stream.hole = stream.acked < stream.committed
             stream.rewind()
         return [*effects, self._scribe.event(now_ns, "LEDGER_CHANGED", "warning", ledger, before=known)]
 

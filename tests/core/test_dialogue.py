@@ -119,6 +119,20 @@ def test_a_new_ledger_is_told_of_what_was_freed_in_this_life():
     assert not bench.core.talk.waiting()
 
 
+def test_a_new_ledger_is_told_of_what_is_let_go_while_it_is_sent_again():
+    """Found by `sim hunt`: the journal let go only after the first batch, the link broke, and the rest waited for ever."""
+    bench = online(ledger=b"old")
+    bench.feed(Committed("results", 9))
+    bench.feed(Sent("results", 1, 9, 10))
+    receive(bench, "ack", Ack("old", "log1", {"results": 7}))
+    receive(bench, "ack", Ack("new", "log1", {"results": 0}))
+    whole = bench.feed(Sent("results", 1, 9, 10))
+    bench.feed(Disconnected("LINK_DOWN", "gone"), Connected(2))
+    effects = bench.feed(Sent("results", 6, 9, 10))
+    gaps = [[a.record for a in of(Append, some) if isinstance(a.record, Gap)] for some in (whole, effects)]
+    assert [[(g.first, g.last) for g in some] for some in gaps] == [[], [(1, 5)]]
+
+
 def test_pictures_under_way_shrink_on_a_slow_link_and_grow_on_a_fast_one():
     def under_way(took_ms: int, rounds: int) -> int:
         """So many pictures of 10 kB are handed over at once, in the end."""
