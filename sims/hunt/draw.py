@@ -56,7 +56,7 @@ def _fleet(base: FleetScenario, rng: random.Random) -> FleetScenario:
         base.fleet,
         agents=min(base.fleet.agents, rng.randint(1, 4)),
         seconds=seconds,
-        rate_per_s=rng.choice((1.0, 3.0, 10.0)),
+        rate_per_s=1.0 if base.evidence.jpeg_kb else rng.choice((1.0, 3.0, 10.0)),  # pictures fill thin links
         settle_s=400.0,
         keepalive_s=rng.choice((5, base.fleet.keepalive_s)),
     )
