@@ -82,6 +82,9 @@ class CellWatch:
         for outcome in story.outcomes:
             if outcome.truth.latency_ms is not None:
                 recorder.plot(outcome.truth.trigger_ns / NS, LATENCY, "latency", outcome.truth.latency_ms)
+        others = (o for o in story.outcomes if story.parts[o.truth.index].finish != 1.0)
+        if (first := next(others, None)) is not None:
+            recorder.mark("plates of the new supplier", first.truth.trigger_ns / NS, self._last_s)
         for fault, began_s, ended_s in story.faults:
             recorder.mark(FAULT_WORDS.get(fault.kind, fault.kind.replace("_", " ")), began_s, ended_s)
         chronicle = recorder.done(self._last_s)

@@ -12,6 +12,7 @@ from sims.virtual.machine import AgentMachine
 LANES = 16
 LOOKS = 300
 """About so many a run: a picture has no more columns to show."""
+WAITING = "waiting to be sent"
 BEHIND = 20
 """An agent with more records that wait than this is behind."""
 
@@ -44,7 +45,7 @@ class FleetWatch:
         made, kept = fleet.tally.frames, fleet.ledger.lags_ms.total()
         recorder.plot(t_s, "parts so far", "judged", made)
         recorder.plot(t_s, "parts so far", "in the ledger", kept)
-        recorder.plot(t_s, "waiting to be sent", "waiting", self._waiting())
+        recorder.plot(t_s, WAITING, "waiting", self._waiting())
         if fleet.spec.operators.people:
             recorder.plot(t_s, "open questions", "open", fleet.desk.waiting)
         self._last_s = t_s
@@ -67,7 +68,11 @@ class FleetWatch:
             recorder.mark("settings from afar" + (f": {wish.group}" if wish.group else ""), wish.at_s, wish.at_s)
         if spec.operators.people:
             recorder.mark("people at the review desk", spec.operators.from_s, spec.operators.from_s)
-        return recorder.done(self._last_s)
+        chronicle = recorder.done(self._last_s)
+        usual = max(8, self._fleet.spec.fleet.agents // 2)  # what is under way at any moment is no news
+        quiet = [c for c in chronicle.curves if c.plot == WAITING and max(value for _, value in c.points) <= usual]
+        chronicle.curves = [curve for curve in chronicle.curves if curve not in quiet]
+        return chronicle
 
 
 def _lanes(fleet: FleetRig) -> list[tuple[str, list[AgentMachine]]]:
