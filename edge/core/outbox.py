@@ -52,6 +52,12 @@ class Stream:
         self.let_go = 0
         """Up to here a ledger before had acknowledged, so the journal may let it go at any time: a batch that begins later
         than asked shows what a new ledger will not get."""
+        self.told = 0
+        """Up to here that was said of it."""
+        self.upto = 0
+        """What the ledger in use acknowledged last; it may stand before what is held, until a gap reaches it."""
+        self.passed = 0
+        """Sent beyond the window, as the gap that the ledger waits for is further on in this very stream."""
 
     @property
     def pending(self) -> bool:
@@ -59,13 +65,19 @@ class Stream:
 
     @property
     def in_flight(self) -> int:
-        return self.next - 1 - self.acked
+        return self.next - 1 - max(self.acked, self.passed)
 
     @property
     def backlog(self) -> int:
         return self.committed - self.acked
 
+    @property
+    def waits_for_gap(self) -> bool:
+        """Whether acknowledgements cannot come before the ledger has a gap of ours, which is sent like any event."""
+        return self.kind == "events" and self.upto < max(self.first - 1, self.let_go) and self.pending
+
     def rewind(self) -> None:
+        self.passed = 0
         self.next = self.acked + 1
         self.asked = None
         self.flight.clear()
@@ -137,8 +149,9 @@ class Outbox:
         effects: list[AgentEffect] = []
         nothing = event.last < event.first
         if asked <= stream.let_go:
-            missing = SeqRange(asked, stream.committed if nothing else event.first - 1)
+            missing = SeqRange(max(asked, stream.told + 1), stream.committed if nothing else event.first - 1)
             if missing.first <= missing.last:
+                stream.told = missing.last
                 effects.append(self._scribe.gap(now_ns, event.kind, missing, "acknowledged to a ledger before"))
         if nothing:
             stream.next = stream.committed + 1
@@ -160,6 +173,7 @@ class Outbox:
             effects += self._new_ledger(ack.ledger, now_ns)
         for kind, upto in ack.upto.items():
             stream = self._streams[kind]
+            stream.upto = upto
             if upto < stream.first - 1 and not stream.explained:
                 # The journal lost its index and with it what it once explained: say it again, or upto never moves.
                 stream.explained = True
@@ -179,8 +193,12 @@ class Outbox:
         """Go back to the first record without an ack when none came for too long."""
         for stream in self._streams.values():
             if self._overdue_ns(stream) is not None and now_ns >= stream.progress_ns + stream.timeout_ns:
-                stream.rewind()
                 stream.progress_ns = now_ns
+                if stream.waits_for_gap:
+                    stream.passed = stream.next - 1
+                    stream.flight.clear()
+                    continue
+                stream.rewind()
                 stream.timeout_ns = min(2 * stream.timeout_ns, ACK_TIMEOUT_MOST_NS)
                 self._scribe.count("went_back")
         return self.pump()
@@ -227,6 +245,7 @@ class Outbox:
                 missing = SeqRange(1, stream.first - 1)
                 effects.append(self._scribe.gap(now_ns, kind, missing, f"acknowledged to ledger {known}"))
             stream.let_go = max(stream.let_go, stream.acked)
+            stream.told = stream.upto = 0
             stream.acked = stream.first - 1
             stream.rewind()
         return [*effects, self._scribe.event(now_ns, "LEDGER_CHANGED", "warning", ledger, before=known)]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from edge.core.hearing import refused
-from edge.events import Append, Committed, Connected, Disconnected, Sent, Tick
+from edge.domain import KINDS
+from edge.events import Append, Committed, Connected, Disconnected, Send, Sent, Tick
 from edge.messages import Ack, Gap
-from tests.core.bench import of
+from tests.core.bench import heads, of
 from tests.core.test_dialogue import online, published, receive
 
 
@@ -30,3 +31,20 @@ def test_whoever_leaves_nonsense_on_our_state_topic_is_overwritten():
     (state,) = published(bench.feed(refused("jidoka/v1/s/a/state", "MESSAGE_MALFORMED")), "state")
     assert state.status == "online"
     assert not published(bench.feed(Tick()), "state"), "said once"
+
+
+def test_the_gap_a_new_ledger_waits_for_is_sent_however_far_back_it_is():
+    """The window was one record, as the link had broken twice at it, and the gap came ten records later: nothing moved."""
+    bench = online(heads={**dict.fromkeys(KINDS, heads()), "events": heads(3, 2, 3)}, ledger=b"old")
+    for conn_no in (2, 3):
+        bench.feed(Sent("events", 3, 3, 10))
+        bench.feed(Disconnected("LINK_LOST", "gone"), Connected(conn_no))
+    receive(bench, "ack", Ack("new", "log1", {"events": 0}))
+    bench.feed(Committed("events", 12), Sent("events", 3, 3, 10))
+    asked = []
+    for _ in range(12):
+        asked += [send.first_seq for send in of(Send, bench.feed(Tick(), after_ms=6000)) if send.kind == "events"]
+        bench.feed(*[Sent("events", seq, seq, 10) for seq in asked[-1:]])
+    assert set(range(4, 13)) <= set(asked)
+    receive(bench, "ack", Ack("new", "log1", {"events": 12}))
+    assert not bench.core.talk.waiting()
