@@ -54,7 +54,7 @@ class Stream:
         than asked shows what a new ledger will not get."""
         self.told = 0
         """Up to here that was said of it."""
-        self.upto = 0
+        self.upto = self.acked
         """What the ledger in use acknowledged last; it may stand before what is held, until a gap reaches it."""
         self.passed = 0
         """Sent beyond the window, as the gap that the ledger waits for is further on in this very stream."""
@@ -74,7 +74,7 @@ class Stream:
     @property
     def waits_for_gap(self) -> bool:
         """Whether acknowledgements cannot come before the ledger has a gap of ours, which is sent like any event."""
-        return self.kind == "events" and self.upto < max(self.first - 1, self.let_go) and self.pending
+        return self.kind == "events" and self.upto < max(self.acked, self.let_go) and self.pending
 
     def rewind(self) -> None:
         self.passed = 0

@@ -48,3 +48,19 @@ def test_the_gap_a_new_ledger_waits_for_is_sent_however_far_back_it_is():
     assert set(range(4, 13)) <= set(asked)
     receive(bench, "ack", Ack("new", "log1", {"events": 12}))
     assert not bench.core.talk.waiting()
+
+
+def test_the_gap_of_an_event_that_was_set_aside_is_sent_although_the_window_is_one_record():
+    bench = online()
+    bench.feed(Committed("events", 12))
+    for conn_no in range(
+        2, 7
+    ):  # three times at the first, then twice at the second: it is set aside, and suspicion remains
+        bench.feed(Sent("events", conn_no // 5 + 1, conn_no // 5 + 1, 10))
+        bench.feed(Disconnected("LINK_LOST", "gone"), Connected(conn_no))
+    receive(bench, "ack", Ack("ledger", "log1", {"events": 0}))
+    asked = [2]
+    for _ in range(24):
+        bench.feed(*[Sent("events", seq, seq, 10) for seq in asked[-1:]])
+        asked += [send.first_seq for send in of(Send, bench.feed(Tick(), after_ms=6000)) if send.kind == "events"]
+    assert set(range(2, 13)) <= set(asked)
