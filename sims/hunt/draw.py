@@ -129,7 +129,7 @@ def _value(kind: str, rng: random.Random) -> float:
         return round(rng.choice((-1, 1)) * rng.choice((0.5, 60.0, 86_400.0)) * rng.uniform(0.2, 1), 2)
     if kind in {"link_slow", "link_flapping"}:
         return round(rng.choice((0.2, 2.0, 10.0)) * rng.uniform(0.2, 1), 2)
-    return round(rng.choice((10.0, 100.0, 1000.0)) * rng.uniform(0.2, 1), 1)
+    return round(rng.choice((5.0, 20.0, 50.0)) * rng.uniform(0.2, 1), 1)  # more, and nothing is quiet within minutes
 
 
 def _disk(base: DiskSpec, rng: random.Random) -> DiskSpec:
