@@ -85,7 +85,7 @@ def test_hung_threads_are_not_piled_up_for_ever():
     watched = WatchedReader("cam", made, hang_s=0.0)
     for _ in range(MAX_ABANDONED):
         watched.open(1)
-        assert code_of(lambda: watched.next(0.005)) == "SOURCE_TIMEOUT"
+        assert code_of(lambda: watched.next(0.2)) == "SOURCE_TIMEOUT"  # long enough for its thread to begin to hang
     assert code_of(lambda: watched.open(1)) == "SOURCE_HUNG"
     made.let_go.set()
     assert all(reader.released.wait(5) for reader in made.readers)
