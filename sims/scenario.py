@@ -149,10 +149,10 @@ def parts_of(scenario: Scenario, seed: int) -> tuple[Part, ...]:
     return made[:first] + tuple(replace(part, finish=product.new_finish) for part in made[first:])
 
 
-def goal_limits(goals: Goals) -> dict[str, float]:
-    """The goals that were set, in the order of the struct."""
+def goal_limits(goals: Struct, but: str = "") -> dict[str, float]:
+    """The goals that were set, in the order of the struct, leaving out the field ``but``, which is no number."""
     values = asdict(goals)
-    return {field.name: values[field.name] for field in fields(goals) if values[field.name] is not None}
+    return {f.name: values[f.name] for f in fields(goals) if f.name != but and values[f.name] is not None}
 
 
 def find_scenario(name: str) -> Path:

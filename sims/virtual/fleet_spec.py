@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
-from msgspec.structs import asdict, fields
 
 from edge.config import checked, parse_toml, read_toml
 from edge.core.policy import LabelRule
 from edge.errors import ConfigError
+from sims.scenario import goal_limits
 from sims.virtual.delays import DelaySpec
 from sims.virtual.fleet_kinds import Group, MapName, Operators, Pictures, Wish
 from sims.virtual.site import LedgerSpec
@@ -160,9 +160,7 @@ class FleetScenario(Struct, frozen=True, forbid_unknown_fields=True):
 
 def limits_of(goals: FleetGoals) -> dict[str, float]:
     """The goals that were set, in the order of the struct."""
-    values = asdict(goals)
-    limits = {f.name: values[f.name] for f in fields(goals) if f.name != "alarms" and values[f.name] is not None}
-    return {**limits, **{f"{code}_min": 1.0 for code in goals.alarms}}
+    return {**goal_limits(goals, but="alarms"), **{f"{code}_min": 1.0 for code in goals.alarms}}
 
 
 def load_fleet(file: Path) -> FleetScenario:
